@@ -1,0 +1,1 @@
+"""What boot programs need: consoles, loader.conf, patched boot sectors."""

@@ -1,0 +1,307 @@
+"""What a file or an image holds: a known size, and any part of it on demand.
+
+Contents nest.  A FAT file system is a Composite of headers and files; a disk is a Composite of a partition table and
+file systems; a file inside an image is a Slice of it.  So a writer says which bytes stand where, and one streaming
+pass (to a file, a compressor, a digest) does the rest, with memory that does not grow with the image.
+"""
+
+import bisect
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from imagekit.errors import FormatError, ImagekitError, InputError
+from imagekit.output import OutputFile
+from imagekit.progress import SILENT, Progress
+
+BLOCK_SIZE = 1 << 20
+"""Bytes per piece wherever content is streamed."""
+
+_ZEROS = memoryview(bytes(BLOCK_SIZE))
+
+
+class Content(ABC):
+    """A row of bytes of known size that can be read at any offset."""
+
+    __slots__ = ()
+
+    @property
+    @abstractmethod
+    def size(self) -> int:
+        """The size in bytes."""
+
+    @property
+    @abstractmethod
+    def origin(self) -> str:
+        """Where the bytes come from, for messages: a path, or image!/path."""
+
+    @abstractmethod
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Fill `buffer` with the bytes from `offset` on; both lie within the size.
+
+        Raise InputError (a file that changed or can't be read) or FormatError (an image that ends too early).
+        """
+
+    def data_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield (offset, length) in bytes of all that may differ from zero, in order, without overlap."""
+        if self.size:
+            yield 0, self.size
+
+    def read(self, offset: int = 0, length: int | None = None) -> bytes:
+        """Return `length` bytes (all that is left by default) from `offset`."""
+        buffer = bytearray(self.size - offset if length is None else length)
+        self.read_into(offset, memoryview(buffer))
+        return bytes(buffer)
+
+    def blocks(self, block_size: int = BLOCK_SIZE) -> Iterator[memoryview]:
+        """Yield the content from front to back; each block is valid until the next is asked for."""
+        buffer = memoryview(bytearray(min(block_size, self.size)))
+        for offset in range(0, self.size, block_size):
+            block = buffer[: min(block_size, self.size - offset)]
+            self.read_into(offset, block)
+            yield block
+
+
+class Bytes(Content):
+    """Content that is in memory."""
+
+    __slots__ = ("_data", "_origin")
+
+    def __init__(self, data: bytes, origin: str = "generated") -> None:
+        self._data = data
+        self._origin = origin
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return len(self._data)
+
+    @property
+    def origin(self) -> str:
+        """Who made the bytes."""
+        return self._origin
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Copy from memory."""
+        buffer[:] = memoryview(self._data)[offset : offset + len(buffer)]
+
+
+class DiskFile(Content):
+    """A regular file on disk; it must keep its size and modification time while imagekit uses it."""
+
+    __slots__ = ("_modified", "_size", "path")
+
+    def __init__(self, path: Path, status: os.stat_result | None = None) -> None:
+        try:
+            status = status or path.stat()
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
+        self.path = path
+        self._size = status.st_size
+        self._modified = status.st_mtime_ns
+
+    @property
+    def size(self) -> int:
+        """The size in bytes when the file was found."""
+        return self._size
+
+    @property
+    def origin(self) -> str:
+        """The path."""
+        return str(self.path)
+
+    def _open(self) -> int:
+        fd = -1
+        try:
+            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            now = os.fstat(fd)
+        except OSError as error:
+            if fd >= 0:
+                os.close(fd)
+            raise InputError(f"cannot read: {error.strerror}", where=self.origin) from error
+        if (now.st_size, now.st_mtime_ns) != (self._size, self._modified):
+            os.close(fd)
+            raise self._changed(now.st_size)
+        return fd
+
+    def _changed(self, size: int) -> InputError:
+        found = f"{size:,} bytes now, {self._size:,} before" if size != self._size else "its modification time differs"
+        return InputError(
+            f"the file changed while it was being read: {found}",
+            where=self.origin,
+            hint="run imagekit again when nothing writes there any more",
+        )
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Read from disk; raise InputError when the file is not the one that was found at first."""
+        fd = self._open()
+        try:
+            while buffer:
+                count = os.preadv(fd, [buffer], offset)
+                if count == 0:
+                    raise self._changed(offset)
+                buffer = buffer[count:]
+                offset += count
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror}", where=self.origin) from error
+        finally:
+            os.close(fd)
+
+    def data_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield what the file system below holds data for; holes are left out."""
+        if self._size <= BLOCK_SIZE:
+            yield from super().data_ranges()
+            return
+        fd = self._open()
+        try:
+            offset = 0
+            while offset < self._size:
+                try:
+                    start = os.lseek(fd, offset, os.SEEK_DATA)
+                except OSError:  # ENXIO: only a hole is left
+                    return
+                offset = min(os.lseek(fd, start, os.SEEK_HOLE), self._size)
+                yield start, offset - start
+        finally:
+            os.close(fd)
+
+
+class Slice(Content):
+    """A part of another content."""
+
+    __slots__ = ("_offset", "_origin", "_size", "_whole")
+
+    def __init__(self, whole: Content, offset: int, size: int, origin: str | None = None) -> None:
+        self._origin = origin or whole.origin
+        if offset < 0 or size < 0 or offset + size > whole.size:
+            raise FormatError(
+                f"{size:,} bytes at {offset:,} are wanted, but {whole.origin} has {whole.size:,} bytes",
+                where=self._origin,
+                hint="the image is damaged or cut short",
+            )
+        self._whole = whole
+        self._offset = offset
+        self._size = size
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self._size
+
+    @property
+    def origin(self) -> str:
+        """What the slice stands for, such as image!/path."""
+        return self._origin
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Read from the whole."""
+        self._whole.read_into(self._offset + offset, buffer)
+
+    def data_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield what the whole has in this part."""
+        end = self._offset + self._size
+        for start, length in self._whole.data_ranges():
+            first, last = max(start, self._offset), min(start + length, end)
+            if first < last:
+                yield first - self._offset, last - first
+
+
+class Composite(Content):
+    """Pieces of content at given offsets; what no piece covers reads as zeros."""
+
+    __slots__ = ("_offsets", "_origin", "_pieces", "_size")
+
+    def __init__(self, size: int, pieces: Iterable[tuple[int, Content]], origin: str = "generated") -> None:
+        """`pieces` are (offset in bytes, content), in any order; they may not overlap nor pass `size`."""
+        ordered = sorted(((offset, piece) for offset, piece in pieces if piece.size), key=lambda pair: pair[0])
+        end = 0
+        for offset, piece in ordered:
+            if offset < end:
+                raise ImagekitError(f"{piece.origin} would be written over its neighbour", where=f"{origin}@{offset}")
+            end = offset + piece.size
+        if end > size:
+            raise ImagekitError(f"pieces end at {end:,}, past the size of {size:,} bytes", where=origin)
+        self._size = size
+        self._origin = origin
+        self._offsets = [offset for offset, _ in ordered]
+        self._pieces = [piece for _, piece in ordered]
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self._size
+
+    @property
+    def origin(self) -> str:
+        """What is put together here."""
+        return self._origin
+
+    def pieces(self) -> Iterator[tuple[int, Content]]:
+        """Yield (offset in bytes, content) in order of offset."""
+        return zip(self._offsets, self._pieces, strict=True)
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Read from the pieces that lie there; zero the rest."""
+        position, end = offset, offset + len(buffer)
+        index = max(bisect.bisect_right(self._offsets, offset) - 1, 0)
+        while index < len(self._pieces) and self._offsets[index] < end:
+            start, piece = self._offsets[index], self._pieces[index]
+            index += 1
+            first, last = max(start, position), min(start + piece.size, end)
+            if first >= last:
+                continue
+            _clear(buffer[position - offset : first - offset])
+            piece.read_into(first - start, buffer[first - offset : last - offset])
+            position = last
+        _clear(buffer[position - offset :])
+
+    def data_ranges(self) -> Iterator[tuple[int, int]]:
+        """Yield what the pieces hold, neighbours joined."""
+        start = end = 0
+        for offset, piece in self.pieces():
+            for inner, length in piece.data_ranges():
+                if offset + inner > end:
+                    if end > start:
+                        yield start, end - start
+                    start = offset + inner
+                end = offset + inner + length
+        if end > start:
+            yield start, end - start
+
+
+def _clear(buffer: memoryview) -> None:
+    while buffer:
+        count = min(len(buffer), len(_ZEROS))
+        buffer[:count] = _ZEROS[:count]
+        buffer = buffer[count:]
+
+
+def is_zero(block: memoryview | bytes) -> bool:
+    """Tell whether a block of at most BLOCK_SIZE bytes is all zeros."""
+    return block == _ZEROS[: len(block)]
+
+
+def data_blocks(content: Content, block_size: int = BLOCK_SIZE) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of the blocks, cut at multiples of `block_size`, that hold data; the last may be short."""
+    done = 0
+    for start, length in content.data_ranges():
+        first = max(start // block_size * block_size, done)
+        done = max(-(-(start + length) // block_size) * block_size, done)
+        for offset in range(first, done, block_size):
+            yield offset, min(block_size, content.size - offset)
+
+
+def write_sparse(content: Content, output: OutputFile, progress: Progress = SILENT) -> None:
+    """Write a content to an output of its own; zeros become holes."""
+    output.truncate(content.size)
+    buffer = memoryview(bytearray(BLOCK_SIZE))
+    done = 0
+    for offset, length in data_blocks(content):
+        block = buffer[:length]
+        content.read_into(offset, block)
+        if not is_zero(block):
+            output.write_at(offset, block)
+        progress.advance(offset + length - done)
+        done = offset + length
+    progress.advance(content.size - done)

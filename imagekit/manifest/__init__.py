@@ -1,0 +1,1 @@
+"""Manifests: grammar, combining, lint, resolving against a proto area, verification."""

@@ -1,0 +1,1 @@
+"""Boot media: USB images and ISO images, planned and then written."""

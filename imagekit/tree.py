@@ -1,0 +1,196 @@
+"""The model of everything that is read, edited and written: a file system in memory.
+
+A source makes a Tree, an edit takes one and gives one, a writer takes one and an output.  Entries are immutable; a
+Tree keeps them by path, in the order in which they were added, the root first.
+"""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import ClassVar
+
+from imagekit.content import Content
+from imagekit.errors import InputError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """What all entries have.
+
+    `path` is relative to the root, with "/" between names and no "." or ".." ("" is the root itself); bytes that are
+    not UTF-8 stand in it as surrogate escapes.  `mode` is the permission bits (0..0o7777), `mtime` seconds since 1970.
+    `user` and `group` are the names of `uid` and `gid` where they are known, else "".
+    """
+
+    KIND: ClassVar[str] = "?"
+
+    path: str
+    mode: int
+    uid: int = 0
+    gid: int = 0
+    mtime: int = 0
+    user: str = ""
+    group: str = ""
+
+    @property
+    def name(self) -> str:
+        """The last part of the path."""
+        return self.path.rpartition("/")[2]
+
+    @property
+    def parent(self) -> str:
+        """The path of the directory that holds the entry."""
+        return self.path.rpartition("/")[0]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Directory(Entry):
+    """A directory."""
+
+    KIND: ClassVar[str] = "directory"
+    mode: int = 0o755
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File(Entry):
+    """A regular file."""
+
+    KIND: ClassVar[str] = "file"
+    content: Content
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Symlink(Entry):
+    """A symbolic link; `target` is the text in it."""
+
+    KIND: ClassVar[str] = "symbolic link"
+    target: str
+    mode: int = 0o777
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HardLink(Entry):
+    """Another name of the file, link or device at path `target`; mode, owner and time are those of the target."""
+
+    KIND: ClassVar[str] = "hard link"
+    target: str
+    mode: int = 0o644
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Special(Entry):
+    """A device, fifo or socket, as images may hold them: `type` is one of b, c, p, s."""
+
+    KIND: ClassVar[str] = "special file"
+    type: str
+    major: int = 0
+    minor: int = 0
+    mode: int = 0o600
+
+
+def check_path(path: str) -> None:
+    """Raise InputError unless `path` can stand in a Tree."""
+    if path and any(part in {"", ".", ".."} for part in path.split("/")):
+        raise InputError(f"not a path inside a tree: {path!r}", hint="no leading or double slash, no . or ..")
+    if "\0" in path:
+        raise InputError(f"not a path inside a tree: {path!r}", hint="names cannot hold a NUL")
+
+
+@dataclass(slots=True)
+class Tree:
+    """A file system in memory.  Iterating gives the entries in the order of their adding; parents come first."""
+
+    root: Directory = field(default_factory=lambda: Directory(path=""))
+    _entries: dict[str, Entry] = field(init=False, repr=False)
+    _children: dict[str, list[str]] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._entries = {"": self.root}
+        self._children = {"": []}
+
+    @classmethod
+    def of(cls, entries: Iterable[Entry], root: Directory | None = None) -> "Tree":
+        """Return a Tree of these entries, each after its parent."""
+        tree = cls(root) if root else cls()
+        for entry in entries:
+            tree.add(entry)
+        return tree
+
+    def add(self, entry: Entry) -> None:
+        """Add an entry; raise InputError when its path is bad or taken, or its parent is not a directory here."""
+        path = entry.path
+        if path in self._entries:
+            raise InputError(f"/{path} is there already", where=f"/{path}")
+        check_path(path)
+        parent = entry.parent
+        if parent not in self._children:
+            holder = self._entries.get(parent)
+            found = f"is a {holder.KIND}" if holder else "is missing"
+            raise InputError(f"/{path} has no directory to be in: /{parent} {found}", where=f"/{path}")
+        self._entries[path] = entry
+        self._children[parent].append(path)
+        if isinstance(entry, Directory):
+            self._children[path] = []
+
+    def add_parents(self, path: str, mode: int = 0o755, mtime: int = 0) -> None:
+        """Add the directories above `path` that are missing, owned by root."""
+        parent = path.rpartition("/")[0]
+        if parent and parent not in self._entries:
+            self.add_parents(parent, mode, mtime)
+            self.add(Directory(path=parent, mode=mode, mtime=mtime))
+
+    def replace(self, entry: Entry) -> None:
+        """Put an entry in the place of the one of the same path and kind, or add it."""
+        old = self._entries.get(entry.path)
+        if old is None:
+            self.add(entry)
+        elif isinstance(old, Directory) != isinstance(entry, Directory):
+            raise InputError(f"a {entry.KIND} cannot replace a {old.KIND}", where=f"/{entry.path}")
+        else:
+            self._entries[entry.path] = entry
+            if not entry.path:
+                assert isinstance(entry, Directory)
+                self.root = entry
+
+    def remove(self, path: str) -> None:
+        """Remove an entry and all below it."""
+        for child in list(self._children.get(path, ())):
+            self.remove(child)
+        entry = self._entries.pop(path)
+        self._children.pop(path, None)
+        self._children[entry.parent].remove(path)
+
+    def get(self, path: str) -> Entry | None:
+        """Return the entry at `path`, or None; links are not followed."""
+        return self._entries.get(path)
+
+    def __getitem__(self, path: str) -> Entry:
+        return self._entries[path]
+
+    def __contains__(self, path: str) -> bool:
+        return path in self._entries
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self._entries.values())
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def children(self, path: str) -> list[Entry]:
+        """Return the entries of the directory at `path`, in the order of their adding."""
+        return [self._entries[child] for child in self._children[path]]
+
+    def files(self) -> Iterator[File]:
+        """Yield the regular files."""
+        return (entry for entry in self if isinstance(entry, File))
+
+    def sorted(self) -> "Tree":
+        """Return the same tree with the entries of each directory in the order of their names (by code point)."""
+        result = Tree(self.root)
+        stack = [""]
+        while stack:
+            path = stack.pop()
+            if path:
+                result.add(self._entries[path])
+            stack.extend(sorted(self._children.get(path, ()), reverse=True))
+        return result
