@@ -1,0 +1,30 @@
+"""GUID partition tables: `GptDisk` plans a disk that carries one, `read` finds one on a disk."""
+
+from imagekit.formats.gpt.layout import (
+    DEFAULT_ENTRIES,
+    EFI_SYSTEM,
+    FIRST_USABLE,
+    ILLUMOS_BOOT,
+    ILLUMOS_RESERVED,
+    ILLUMOS_ROOT,
+    SECTOR,
+    Partition,
+    last_usable,
+)
+from imagekit.formats.gpt.plan import GptDisk
+from imagekit.formats.gpt.reader import GptImage, read
+
+__all__ = [
+    "DEFAULT_ENTRIES",
+    "EFI_SYSTEM",
+    "FIRST_USABLE",
+    "ILLUMOS_BOOT",
+    "ILLUMOS_RESERVED",
+    "ILLUMOS_ROOT",
+    "SECTOR",
+    "GptDisk",
+    "GptImage",
+    "Partition",
+    "last_usable",
+    "read",
+]
