@@ -1,0 +1,53 @@
+"""The console that a boot medium talks to: which device, and at what speed."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from imagekit.errors import InputError, nearest
+
+SERIAL_PORTS = ("ttya", "ttyb", "ttyc", "ttyd")
+DEVICES = ("text", *SERIAL_PORTS)
+BAUD_RATES = (300, 600, 1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200)
+"""The speeds that the illumos serial driver and the loader both set."""
+
+DEFAULT_BAUD = 115200
+
+
+@dataclass(frozen=True, slots=True)
+class Console:
+    """A chosen console: `device` is one of DEVICES, `baud` is the speed of its port in bits per second."""
+
+    device: str = "text"
+    baud: int = DEFAULT_BAUD
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Return the console that `DEVICE[:BAUD]` names ("vga" is "text"); raise InputError for any other."""
+        name, colon, speed = text.partition(":")
+        device = "text" if name == "vga" else name
+        if device not in DEVICES:
+            near = nearest(name.lower(), (*DEVICES, "vga"))
+            guess = f"; did you mean {near}?" if near else ""
+            raise InputError(f"unknown console {name!r}{guess}", hint="a console is one of text (or vga), ttya to ttyd")
+        if not colon:
+            return cls(device)
+        if device == "text":
+            raise InputError(f"{text!r}: the text console has no speed", hint="write -c text, or name a serial port")
+        if not (speed.isascii() and speed.isdigit() and int(speed) in BAUD_RATES):
+            rates = ", ".join(map(str, BAUD_RATES))
+            raise InputError(f"{speed!r} is no speed of a serial port", hint=f"use one of {rates}")
+        return cls(device, int(speed))
+
+    @property
+    def devices(self) -> tuple[str, ...]:
+        """All devices, the chosen one first, `text` last unless chosen: the loader's `console` list."""
+        if self.device == "text":
+            return DEVICES
+        return (self.device, *(port for port in SERIAL_PORTS if port != self.device), "text")
+
+    def mode(self, port: str) -> str:
+        """Return a serial port's mode line: speed, data bits, parity, stop bits, handshake (eeprom(8))."""
+        return f"{self.baud if port == self.device else DEFAULT_BAUD},8,n,1,-"
+
+    def __str__(self) -> str:
+        return self.device if self.baud == DEFAULT_BAUD else f"{self.device}:{self.baud}"

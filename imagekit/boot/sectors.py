@@ -1,0 +1,107 @@
+"""The two boot programs of a BIOS disk, and what an image must patch into them.
+
+pmbr, in the first sector, loads stage 2 (gptzfsboot) from the "boot" partition; stage 2 finds the loader in the
+"root" partition.  Offsets are those of illumos usr/src/boot/sys/boot (i386/pmbr/pmbr.s, common/mb_header.S) and of
+smartos-live's tools/format_image.
+"""
+
+import struct
+import uuid
+from dataclasses import dataclass
+
+from construct import Bytes, Const, Int8ul, Int16ul, Int64ul, Padding, Struct
+
+from imagekit.content import Content
+from imagekit.errors import InputError
+
+SECTOR = 512
+STAGE2_LIMIT = 1 << 20
+"""The size of the "boot" partition in bytes."""
+
+IMAGE_VERSION = (2, 0)
+"""Major and minor version; usb-key.sh of Triton reads them to find the root file system."""
+
+PMBR = Struct(
+    "jump" / Bytes(3),
+    "parameter_block" / Padding(0x3B),  # BIOS parameter block: unused on such a disk, zeroed
+    "code" / Bytes(0xFA - 0x3E),
+    "version_major" / Int8ul,
+    "version_minor" / Int8ul,
+    "stage2_sectors" / Int16ul,
+    "stage2_lba" / Int64ul,
+    "uuid" / Bytes(16),
+    "rest" / Bytes(0x1FE - 0x116),
+    "signature" / Const(b"\x55\xaa"),
+)
+
+MULTIBOOT_MAGIC = 0x1BADB002
+MULTIBOOT_SCAN = 32 * 1024
+"""The header lies in the first 32 KiB, at a multiple of 4 bytes; never at a fixed place."""
+_ROOT_LBA_OFFSET = 24
+"""bss_end_addr and entry_addr of the header together: a 64 bit LBA (little-endian)."""
+
+
+@dataclass(frozen=True, slots=True)
+class BootPrograms:
+    """pmbr and stage 2 as found, checked and not yet patched; `stage2` is padded to whole sectors."""
+
+    pmbr: bytes
+    stage2: bytes
+    multiboot_offset: int
+
+    @property
+    def stage2_sectors(self) -> int:
+        """The length of stage 2 in sectors: pmbr loads exactly so many."""
+        return len(self.stage2) // SECTOR
+
+    def patched_pmbr(self, stage2_lba: int, identity: uuid.UUID) -> bytes:
+        """Return the 512 bytes of the first sector, for a stage 2 at this LBA."""
+        fields = PMBR.parse(self.pmbr)
+        fields.version_major, fields.version_minor = IMAGE_VERSION
+        fields.stage2_sectors = self.stage2_sectors
+        fields.stage2_lba = stage2_lba
+        fields.uuid = identity.bytes
+        return bytes(PMBR.build(fields))
+
+    def patched_stage2(self, root_lba: int) -> bytes:
+        """Return stage 2 for a root partition that starts at this LBA."""
+        patched = bytearray(self.stage2)
+        struct.pack_into("<Q", patched, self.multiboot_offset + _ROOT_LBA_OFFSET, root_lba)
+        return bytes(patched)
+
+
+def read_boot_programs(pmbr: Content, stage2: Content) -> BootPrograms:
+    """Check both programs; raise InputError for what is not a pmbr or not a stage 2."""
+    cure = "take boot/pmbr and boot/gptzfsboot from a build's proto.boot, or name its folder with --boot"
+    if pmbr.size != SECTOR:
+        raise InputError(f"a pmbr has 512 bytes, this file has {pmbr.size:,}", where=pmbr.origin, hint=cure)
+    sector = pmbr.read()
+    if sector[-2:] != b"\x55\xaa":
+        found = sector[-2:].hex(" ").upper()
+        raise InputError(f"a pmbr ends in 55 AA, this file in {found}", where=pmbr.origin, hint=cure)
+    if stage2.size > STAGE2_LIMIT:
+        raise InputError(
+            f"stage 2 has {stage2.size:,} bytes; the boot partition holds {STAGE2_LIMIT:,}",
+            where=stage2.origin,
+            hint=cure,
+        )
+    program = stage2.read()
+    offset = find_multiboot_header(program)
+    if offset is None:
+        raise InputError(
+            "no valid multiboot header in the first 32 KiB (magic 0x1BADB002, checksum), "
+            "so the root partition cannot be told to it",
+            where=stage2.origin,
+            hint=cure,
+        )
+    padded = program + bytes(-len(program) % SECTOR)
+    return BootPrograms(sector, padded, offset)
+
+
+def find_multiboot_header(program: bytes) -> int | None:
+    """Return the offset in bytes of the multiboot header, or None."""
+    for offset in range(0, min(len(program), MULTIBOOT_SCAN) - 31, 4):
+        magic, flags, checksum = struct.unpack_from("<3I", program, offset)
+        if magic == MULTIBOOT_MAGIC and (magic + flags + checksum) & 0xFFFFFFFF == 0:
+            return offset
+    return None
