@@ -1,0 +1,56 @@
+"""imagekit iso."""
+
+from pathlib import Path
+
+import click
+
+from imagekit.boot.console import Console
+from imagekit.cli import options
+
+
+@click.command("iso")
+@options.root
+@options.platform
+@options.boot
+@options.console
+@click.option(
+    "-o",
+    "--output",
+    type=options.FILE,
+    metavar="FILE",
+    help="The image.  [default: ROOT/output-iso/PLATFORM.iso]",
+)
+@click.option(
+    "--esp-size",
+    type=options.SizeType(auto=True),
+    default="auto",
+    metavar="BYTES",
+    help="Size of the EFI system partition in the image; 256M is the original's.  [default: what the loader needs]",
+)
+@click.option("--volume-id", metavar="ID", help="Volume id, at most 32 characters.  [default: SMARTOS_STAMP]")
+@options.dry_run
+@options.as_json
+def command(
+    root: Path,
+    platform: Path | None,
+    boot: Path | None,
+    console: Console,
+    output: Path | None,
+    esp_size: int | None,
+    volume_id: str | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make a bootable ISO 9660 image (Rock Ridge, El Torito) for BIOS and UEFI.
+
+    Inside a smartos-live workspace it does what tools/build_boot_image -I does. With --platform and --boot it needs
+    no workspace; cdboot then comes from the boot folder.
+
+    \b
+      imagekit iso
+      imagekit iso --platform platform-20261122T000000Z --boot proto.boot -c ttya -o smartos.iso
+    """
+    from imagekit.media import iso, sources  # noqa: PLC0415 - keeps --help quick
+
+    request = iso.Request(sources.Request(root, platform, boot), console, output, esp_size, volume_id)
+    options.carry_out(iso.plan(request), dry_run=dry_run, as_json=as_json)

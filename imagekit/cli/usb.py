@@ -1,0 +1,56 @@
+"""imagekit usb."""
+
+from pathlib import Path
+
+import click
+
+from imagekit.boot.console import Console
+from imagekit.cli import options
+
+
+@click.command("usb")
+@options.root
+@options.platform
+@options.boot
+@options.console
+@click.option(
+    "-o",
+    "--output",
+    type=options.FILE,
+    metavar="FILE",
+    help="The image; partition.map goes beside it.  [default: ROOT/output-usb/PLATFORM.usb.gz]",
+)
+@click.option(
+    "--size",
+    type=options.SizeType(auto=True),
+    default="1940000256",
+    metavar="BYTES",
+    help="Size of the image, such as 1940000256, 4GB or auto: the smallest that fits.  [default: 1940000256]",
+)
+@click.option("--no-compress", is_flag=True, help="Write the image itself, sparse, not compressed with gzip.")
+@options.dry_run
+@options.as_json
+def command(
+    root: Path,
+    platform: Path | None,
+    boot: Path | None,
+    console: Console,
+    output: Path | None,
+    size: int | None,
+    no_compress: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make a bootable USB image (GPT, FAT32) for BIOS and UEFI.
+
+    Inside a smartos-live workspace it does what tools/build_boot_image does. With --platform and --boot it needs no
+    workspace.
+
+    \b
+      imagekit usb -c ttyb
+      imagekit usb --platform platform-20261122T000000Z --boot proto.boot -o smartos.usb.gz
+    """
+    from imagekit.media import sources, usb  # noqa: PLC0415 - keeps --help quick
+
+    request = usb.Request(sources.Request(root, platform, boot), console, output, size, compress=not no_compress)
+    options.carry_out(usb.plan(request), dry_run=dry_run, as_json=as_json)

@@ -1,0 +1,69 @@
+"""What lies on a medium: boot files at the top, the platform beside them, loader.conf for the chosen console."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from imagekit.boot.console import Console
+from imagekit.boot.loader_conf import loader_conf
+from imagekit.content import Bytes, Content
+from imagekit.media.sources import Sources, version_text
+from imagekit.tree import Directory, Entry, File, Tree
+
+LOADER = "boot/loader64.efi"
+LOADER_CONF = "boot/loader.conf"
+DEFAULTS = "boot/defaults/loader.conf"
+
+READ_BY_LOADER = ("boot", "platform")
+"""Folders that the loader reads; they come first on the medium, for its file offsets are 32 bits wide."""
+
+
+def medium_tree(sources: Sources, console: Console, time: int) -> Tree:
+    """Return the root file system of a medium; all entries have the time `time` (seconds since 1970) and owner root."""
+    tree = Tree(Directory(path="", mtime=time))
+    for entry in _in_order(sources):
+        tree.add(replace(entry, mtime=time, uid=0, gid=0, user="root", group="root"))
+    tree.add_parents(LOADER_CONF, mtime=time)
+    conf = Bytes(loader_conf(console), f"generated {LOADER_CONF}")
+    tree.replace(File(path=LOADER_CONF, mode=0o644, mtime=time, user="root", group="root", content=conf))
+    return tree
+
+
+def _in_order(sources: Sources) -> Iterator[Entry]:
+    boot = [entry for entry in sources.boot if entry.path]
+    yield from (entry for entry in boot if entry.path.split("/")[0] == "boot")
+    yield replace(sources.platform.root, path="platform")
+    yield from (replace(entry, path=f"platform/{entry.path}") for entry in sources.platform if entry.path)
+    yield from (entry for entry in boot if entry.path.split("/")[0] not in READ_BY_LOADER)
+
+
+def esp_tree(loader: Content, time: int) -> Tree:
+    """Return the EFI system partition: the loader where firmware looks for it, and nothing that is the loader's root."""
+    tree = Tree(Directory(path="", mtime=time))
+    path = "EFI/BOOT/BOOTX64.EFI"
+    tree.add_parents(path, mtime=time)
+    tree.add(File(path=path, mtime=time, content=loader))
+    return tree
+
+
+def warnings_about(tree: Tree) -> list[str]:
+    """Return what of a medium will not work as its user expects."""
+    found = []
+    if DEFAULTS not in tree:
+        found.append(f"{DEFAULTS} is missing: the UEFI loader finds its root file system by it")
+    if "boot/loader" not in tree:
+        found.append("boot/loader is missing: a machine with a BIOS will not boot")
+    boot = version_text(tree, "etc/version/boot")
+    platform = version_text(tree, "platform/etc/version/platform")
+    if boot != platform:
+        found.append(
+            f"etc/version/boot says {boot or 'nothing'}, platform/etc/version/platform says {platform or 'nothing'}: "
+            "piadm(8) takes a medium only if they agree"
+        )
+    return found
+
+
+def listing(tree: Tree) -> Iterator[str]:
+    """Yield a line for each entry: what ids derive from, so that different media have different ids."""
+    for entry in tree:
+        size = entry.content.size if isinstance(entry, File) else "-"
+        yield f"{entry.KIND} {entry.mode:o} {size} {entry.path}"

@@ -1,0 +1,103 @@
+"""ISO images: Rock Ridge, bootable from CD by El Torito under BIOS (cdboot) and UEFI (efiboot.img).
+
+What lies where is that of smartos-live's tools/build_boot_image -I.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.boot.console import Console
+from imagekit.clock import build_time, derived_uuid
+from imagekit.content import Composite
+from imagekit.formats import fat
+from imagekit.formats import iso as iso9660
+from imagekit.media.contents import LOADER, esp_tree, listing, medium_tree, warnings_about
+from imagekit.media.product import Product, write_product
+from imagekit.media.sources import Request as SourceRequest
+from imagekit.media.sources import find_sources
+from imagekit.output import Outputs
+from imagekit.tree import File
+
+CDBOOT = "boot/cdboot"
+EFIBOOT = "boot/efiboot.img"
+CDBOOT_SECTORS = 4
+"""512-byte sectors that the BIOS loads; cdboot loads the rest of itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for.  `esp_size` is in bytes, None for what the loader needs."""
+
+    sources: SourceRequest
+    console: Console
+    output: Path | None = None
+    esp_size: int | None = None
+    volume_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """An ISO image with everything decided and nothing written."""
+
+    output: Path
+    console: Console
+    esp: fat.FatPlan
+    volume: iso9660.IsoPlan
+    warnings: tuple[str, ...]
+
+    def content(self) -> Composite:
+        """Return the whole image."""
+        return self.volume.content()
+
+    def lines(self) -> Iterator[str]:
+        """Return the plan as text."""
+        yield f"ISO image   {self.output}"
+        yield f"console     {self.console}"
+        yield f"ESP         {self.esp.size:,} bytes, FAT{self.esp.bits}"
+        yield from self.volume.lines()
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as data."""
+        return {
+            "kind": "iso",
+            "output": str(self.output),
+            "console": str(self.console),
+            "esp": self.esp.data(),
+            "volume": self.volume.data(),
+            "warnings": list(self.warnings),
+        }
+
+    def write(self) -> list[Product]:
+        """Write the image; return its summary."""
+        with Outputs() as outputs:
+            return [write_product(outputs, self.output, self.content(), compress=False)]
+
+
+def plan(request: Request) -> Plan:
+    """Decide everything about an ISO image; raise InputError or PlanError for all that can be known to fail."""
+    sources = find_sources(request.sources)
+    time = build_time(sources.stamp)
+    tree = medium_tree(sources, request.console, time)
+    loader = esp_tree(sources.boot_file(LOADER), time)
+    esp = fat.plan(
+        loader,
+        fat.minimum_size(loader) if request.esp_size is None else request.esp_size,
+        label="SYSTEM",
+        volume_id=derived_uuid("iso", sources.name, str(request.console), *listing(tree)).fields[0],
+    )
+    for path, content in ((CDBOOT, sources.cdboot_file()), (EFIBOOT, esp.content())):
+        tree.replace(File(path=path, mode=0o444, mtime=time, user="root", group="root", content=content))
+    volume_id = request.volume_id or ("SMARTOS" if sources.stamp is None else f"SMARTOS_{sources.stamp.text}")
+    volume = iso9660.plan(
+        tree,
+        volume_id=volume_id,
+        time=time,
+        boot=[
+            # SeaBIOS boots only when the BIOS entry is the first, default one.
+            iso9660.BootEntry(CDBOOT, "bios", boot_info_table=True, load_sectors=CDBOOT_SECTORS),
+            iso9660.BootEntry(EFIBOOT, "efi"),
+        ],
+    )
+    output = request.output or request.sources.root / "output-iso" / f"{sources.name}.iso"
+    return Plan(output, request.console, esp, volume, (*sources.warnings, *warnings_about(tree), *volume.warnings))

@@ -1,0 +1,40 @@
+"""What a command made: the line that it prints, and the same for scripts."""
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from imagekit.content import Content
+from imagekit.formats import gzip, raw
+from imagekit.output import Outputs
+from imagekit.progress import progress_bar
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """One finished output: its size in bytes, its SHA-256 in hex, and the seconds that it took."""
+
+    path: Path
+    size: int
+    sha256: str
+    seconds: float
+
+    def line(self) -> str:
+        """Return the summary for people."""
+        return f"{self.path}  {self.size:,} bytes  sha256 {self.sha256}  {self.seconds:.1f} s"
+
+    def data(self) -> dict[str, object]:
+        """Return the summary for scripts."""
+        return {**asdict(self), "path": str(self.path), "seconds": round(self.seconds, 3)}
+
+
+def write_product(outputs: Outputs, path: Path, content: Content, *, compress: bool) -> Product:
+    """Write a content to an output of its own, as it is (zeros become holes) or compressed; show the progress."""
+    started = time.monotonic()
+    output = outputs.file(path)
+    with progress_bar(path.name, content.size) as progress:
+        if compress:
+            result = gzip.compress(content, output.write, progress=progress)
+        else:
+            result = raw.write_raw(content, output, progress)
+    return Product(path, result.size, result.sha256, time.monotonic() - started)

@@ -1,0 +1,108 @@
+import os
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from imagekit.content import BLOCK_SIZE, Bytes, Composite, DiskFile, Slice, data_blocks, write_sparse
+from imagekit.errors import FormatError, ImagekitError, InputError
+from imagekit.output import Outputs
+
+
+@st.composite
+def composites(draw):
+    pieces, expected = [], bytearray()
+    for _ in range(draw(st.integers(0, 5))):
+        expected += bytes(draw(st.integers(0, 9)))
+        data = draw(st.binary(max_size=12))
+        pieces.append((len(expected), Bytes(data)))
+        expected += data
+    expected += bytes(draw(st.integers(0, 9)))
+    return Composite(len(expected), draw(st.permutations(pieces))), bytes(expected)
+
+
+@given(composites(), st.data())
+def test_composite_reads_as_its_pieces_with_zeros_between(made, data):
+    content, expected = made
+    assert content.read() == expected
+    start = data.draw(st.integers(0, len(expected)))
+    length = data.draw(st.integers(0, len(expected) - start))
+    assert content.read(start, length) == expected[start : start + length]
+    assert Slice(content, start, length).read() == expected[start : start + length]
+
+
+@given(composites(), st.data())
+def test_data_ranges_cover_all_that_is_not_zero(made, data):
+    content, expected = made
+    start = data.draw(st.integers(0, len(expected)))
+    part = Slice(content, start, len(expected) - start)
+    rebuilt = bytearray(part.size)
+    end = 0
+    for offset, length in part.data_ranges():
+        assert offset >= end
+        assert length > 0
+        end = offset + length
+        rebuilt[offset:end] = expected[start + offset : start + end]
+    assert bytes(rebuilt) == expected[start:]
+
+
+@given(composites(), st.integers(1, 7))
+def test_data_blocks_are_aligned_and_cover_the_data(made, block_size):
+    content, expected = made
+    rebuilt = bytearray(content.size)
+    done = 0
+    for offset, length in data_blocks(content, block_size):
+        assert offset % block_size == 0
+        assert offset >= done
+        done = offset + length
+        rebuilt[offset:done] = expected[offset:done]
+    assert bytes(rebuilt) == expected
+
+
+def test_pieces_may_not_overlap_nor_pass_the_end():
+    with pytest.raises(ImagekitError, match="over its neighbour"):
+        Composite(10, [(0, Bytes(b"abc", "a")), (2, Bytes(b"d", "b"))])
+    with pytest.raises(ImagekitError, match="past the size"):
+        Composite(10, [(8, Bytes(b"abc"))])
+
+
+def test_a_slice_outside_is_an_error_of_the_image():
+    with pytest.raises(FormatError) as caught:
+        Slice(Bytes(b"abc", "x.img"), 2, 2, "x.img!/file")
+    assert caught.value.where == "x.img!/file"
+
+
+@pytest.mark.parametrize("change", ["grow", "shrink", "touch", "remove"])
+def test_a_file_that_changes_is_noticed(tmp_path, change):
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 100)
+    content = DiskFile(path)
+    if change == "grow":
+        path.write_bytes(b"x" * 101)
+    elif change == "shrink":
+        path.write_bytes(b"x" * 99)
+    elif change == "touch":
+        os.utime(path, ns=(0, 0))
+    else:
+        path.unlink()
+    with pytest.raises(InputError) as caught:
+        content.read()
+    assert caught.value.where == str(path)
+
+
+def test_sparse_writing_keeps_bytes_and_makes_holes(tmp_path):
+    rng = random.Random(1)
+    data = rng.randbytes(BLOCK_SIZE + 5)
+    source = tmp_path / "source"
+    with source.open("wb") as file:
+        file.truncate(40 * BLOCK_SIZE + 3)
+        file.seek(7 * BLOCK_SIZE + 100)
+        file.write(data)
+    explicit_zeros = Bytes(bytes(3 * BLOCK_SIZE))
+    content = Composite(60 * BLOCK_SIZE, [(0, DiskFile(source)), (50 * BLOCK_SIZE, explicit_zeros)])
+    with Outputs() as outputs:
+        write_sparse(content, outputs.file(tmp_path / "out"))
+    written = (tmp_path / "out").read_bytes()
+    assert written == source.read_bytes() + bytes(content.size - source.stat().st_size)
+    assert (tmp_path / "out").stat().st_blocks * 512 < 4 * BLOCK_SIZE

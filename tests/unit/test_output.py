@@ -1,0 +1,76 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from imagekit.errors import OutputError
+from imagekit.output import Outputs
+
+
+def test_all_outputs_appear_together_with_their_modes(tmp_path):
+    old = os.umask(0o077)
+    try:
+        with Outputs() as outputs:
+            outputs.file(tmp_path / "a").write(b"one")
+            outputs.file(tmp_path / "sub/b", mode=0o600).write(b"two")
+            assert not (tmp_path / "a").exists()
+    finally:
+        os.umask(old)
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+    assert (tmp_path / "sub/b").stat().st_mode & 0o777 == 0o600
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "sub"]
+
+
+def test_a_failure_leaves_the_old_output_and_nothing_else(tmp_path):
+    (tmp_path / "a").write_bytes(b"old")
+
+    def fail():
+        with Outputs() as outputs:
+            outputs.file(tmp_path / "a").write(b"new")
+            outputs.file(tmp_path / "b").write(b"new")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old"}
+
+
+def test_a_folder_in_the_way_is_an_error(tmp_path):
+    (tmp_path / "a").mkdir()
+    with pytest.raises(OutputError, match="folder"), Outputs() as outputs:
+        outputs.file(tmp_path / "a")
+
+
+def test_a_file_where_a_folder_should_be_is_an_error(tmp_path):
+    (tmp_path / "a").write_bytes(b"")
+    with pytest.raises(OutputError, match="cannot write"), Outputs() as outputs:
+        outputs.file(tmp_path / "a/b")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_leaves_nothing(tmp_path, number):
+    code = (
+        "import sys, time, pathlib, imagekit.__main__ as program, imagekit.cli as cli\n"
+        "from imagekit.output import Outputs\n"
+        "def main(**_):\n"
+        "    with Outputs() as outputs:\n"
+        "        outputs.file(pathlib.Path('out')).write(b'half')\n"
+        "        print('ready', flush=True)\n"
+        "        time.sleep(600)\n"
+        "cli.commands.main = main\n"
+        "sys.exit(program.main())\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout.readline() == "ready\n"
+        time.sleep(0.05)
+        process.send_signal(number)
+        _, errors = process.communicate()
+    assert process.returncode == 130
+    assert errors == "imagekit: interrupted; nothing was left behind\n"
+    assert list(tmp_path.iterdir()) == []
