@@ -1,0 +1,127 @@
+"""How the entries of one manifest hang together: paths that can stand, directories above them, where links lead."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+from imagekit.manifest.findings import Finding, at
+from imagekit.manifest.grammar import KIND_NAMES, Directive
+
+LONGEST_NAME = 255
+"""Bytes in one name: the limit of UFS, ZFS, tmpfs and of Rock Ridge readers."""
+
+LONGEST_PATH = 1023
+"""Bytes in a path: illumos' MAXPATHLEN of 1024 counts the closing NUL."""
+
+
+def encoded_length(text: str) -> int:
+    """Return the bytes that a path takes on disk."""
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
+
+
+def path_findings(directive: Directive) -> Iterator[Finding]:
+    """Yield M201 to M206: what is wrong with the path itself."""
+    name = directive.name
+    # Most paths are short and have nothing that the rules look at: 25,000 of them pass here.
+    if len(name) < 64 and "//" not in name and "/." not in name and name[0] not in "/." and name[-1] != "/":
+        return
+    if name[0] == "/":
+        yield at(directive, "M201", f"found {name!r}, expected a path from the root of the image without leading slash")
+    if "//" in name:
+        yield at(directive, "M202", f"found {name!r}, expected single slashes")
+    parts = name.split("/")
+    if any(part in {".", ".."} for part in parts) and not (name == "." and directive.kind == "d"):
+        yield at(directive, "M203", f"found {name!r}, expected a path without . and ..")
+    if name[-1] == "/" and name.strip("/"):
+        message = f"found {name!r}: {directive.path} has no entry of its own name, as sorting and comparing need it"
+        yield at(directive, "M204", message)
+    longest = max(parts, key=encoded_length)
+    if encoded_length(longest) > LONGEST_NAME:
+        message = f"found a name of {encoded_length(longest)} bytes, expected at most {LONGEST_NAME}: {longest[:40]}..."
+        yield at(directive, "M205", message)
+    if encoded_length(name) > LONGEST_PATH:
+        message = f"found a path of {encoded_length(name)} bytes, expected at most {LONGEST_PATH}: {name[:60]}..."
+        yield at(directive, "M206", message)
+
+
+def missing_directories(entries: Mapping[str, Directive]) -> tuple[list[str], list[Finding]]:
+    """Return the directories that no entry makes but others need, in the order of need, and M303 and M304 about them.
+
+    Each is reported once, at the first line that needs it.
+    """
+    missing: dict[str, None] = {}
+    findings = []
+    blocked: set[str] = set()
+    for path, directive in entries.items():
+        parent = path.rpartition("/")[0]
+        above = entries.get(parent)
+        if not parent or parent in missing or (above is not None and above.kind == "d"):
+            continue
+        chain = [parent]
+        while (up := chain[-1].rpartition("/")[0]) and up not in entries and up not in missing:
+            chain.append(up)
+        for folder in reversed(chain):
+            holder = entries.get(folder)
+            if holder is None:
+                missing[folder] = None
+                message = f"{folder} has no entry, but {path} is in it"
+                findings.append(at(directive, "M303", message))
+            elif holder.kind != "d" and folder not in blocked:
+                blocked.add(folder)
+                kind = KIND_NAMES[holder.kind]
+                message = f"{path} cannot be in {folder}, which is a {kind} ({holder.where})"
+                findings.append(at(directive, "M304", message))
+    return list(missing), findings
+
+
+@dataclass(frozen=True, slots=True)
+class HardLinks:
+    """Where the hard links of a manifest lead: path of link to path of what it is another name of."""
+
+    targets: Mapping[str, str]
+    findings: tuple[Finding, ...]
+
+
+def hard_links(entries: Mapping[str, Directive]) -> HardLinks:
+    """Follow every hard link, through other hard links too, to what it is a name of; M305 to M307 where it can't be."""
+    targets: dict[str, str] = {}
+    findings = []
+    for path, directive in entries.items():
+        if directive.kind != "h":
+            continue
+        target = directive.target
+        if target.startswith("/") or any(part in {"", ".", ".."} for part in target.split("/")):
+            message = f"found {target!r} as target, expected a path from the root of the image, without . and .."
+            findings.append(at(directive, "M307", message))
+            continue
+        seen = {path}
+        while (final := entries.get(target)) is not None and final.kind == "h" and target not in seen:
+            seen.add(target)
+            target = final.target
+        if target in seen:
+            findings.append(at(directive, "M306", f"{path} leads back to itself through {directive.target}"))
+        elif final is None:
+            findings.append(at(directive, "M305", f"{path} is a hard link to {target}, which has no entry"))
+        elif final.kind == "d":
+            message = f"{path} is a hard link to the directory {target} ({final.where})"
+            findings.append(at(directive, "M306", message))
+        else:
+            targets[path] = target
+    return HardLinks(targets, tuple(findings))
+
+
+def escaping_links(entries: Iterable[Directive]) -> Iterator[Finding]:
+    """Yield M308 for symbolic links that climb above the root of the image."""
+    for directive in entries:
+        if directive.kind != "s" or ".." not in directive.target:
+            continue
+        target = directive.target
+        depth = 0 if target.startswith("/") else directive.path.count("/")
+        for part in target.split("/"):
+            if part == "..":
+                depth -= 1
+            elif part not in {"", "."}:
+                depth += 1
+            if depth < 0:
+                message = f"{directive.path} leads above the root of the image: {target}"
+                yield at(directive, "M308", message)
+                break

@@ -1,0 +1,69 @@
+"""Reading manifests from files, folders of files and standard input."""
+
+import os
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from imagekit.errors import InputError
+from imagekit.manifest.grammar import Directive, Parsed, parse, refuse_bad_lines
+
+STANDARD_INPUT = Path("-")
+
+
+def manifest_files(paths: Iterable[Path]) -> list[Path]:
+    """Return the files that `paths` name: a file is itself, a folder its files in the order of their names' bytes.
+
+    A folder's hidden files are left out, as the shell's `*` leaves them out.  Raise InputError for what is not there
+    and for a folder without files.
+    """
+    files: list[Path] = []
+    for path in paths:
+        if path != STANDARD_INPUT and path.is_dir():
+            files += _folder_files(path)
+        else:
+            files.append(path)
+    return files
+
+
+def _folder_files(folder: Path) -> list[Path]:
+    try:
+        files = sorted(
+            (path for path in folder.iterdir() if not path.name.startswith(".")),
+            key=lambda path: os.fsencode(path.name),
+        )
+    except OSError as error:
+        raise InputError(f"cannot read the folder: {error.strerror}", where=str(folder)) from error
+    if not files:
+        raise InputError("no manifest is in this folder", where=str(folder))
+    folders = [path for path in files if path.is_dir()]
+    if folders:
+        raise InputError(
+            f"found a folder among the manifests: {folders[0].name}",
+            where=str(folder),
+            hint="name the folders one by one: each gives its own files only",
+        )
+    return files
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a manifest; bytes that are not UTF-8 become surrogate escapes.  "-" is standard input."""
+    try:
+        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else file.read_bytes()
+    except OSError as error:
+        raise InputError(f"cannot read the manifest: {error.strerror}", where=str(file)) from error
+    return data.decode("utf-8", "surrogateescape")
+
+
+def parse_files(paths: Iterable[Path]) -> list[Parsed]:
+    """Parse all files that `paths` name; bad lines are among the results."""
+    return [
+        parse(read_text(file), "<stdin>" if file == STANDARD_INPUT else str(file)) for file in manifest_files(paths)
+    ]
+
+
+def read_manifests(paths: Iterable[Path]) -> list[Directive]:
+    """Return the directives of all files that `paths` name, in order; raise one InputError for all bad lines."""
+    parsed = parse_files(paths)
+    refuse_bad_lines(line for one in parsed for line in one.bad)
+    return [directive for one in parsed for directive in one.directives]
