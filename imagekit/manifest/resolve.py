@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.content import DiskFile
+from imagekit.formats.folder import is_readable
 from imagekit.manifest.accounts import Accounts, read_accounts
 from imagekit.manifest.combine import repetitions
 from imagekit.manifest.findings import Finding, FindingsError, Severity, at, without_allowed
@@ -220,7 +221,6 @@ class _Contents:
         self._findings = findings
         # To root everything is readable.
         self._ask = os.geteuid() != 0
-        self._effective = os.access in os.supports_effective_ids
         self._roots = ", ".join(str(proto.root) for proto in protos.protos)
 
     def find(self, directive: Directive) -> DiskFile | None:
@@ -240,7 +240,7 @@ class _Contents:
             message = f"found a {kind_of(status.st_mode)} at {entry.path}, expected a file"
             self._report(directive, "M402", message)
             return None
-        if self._ask and not os.access(entry.path, os.R_OK, effective_ids=self._effective):
+        if self._ask and not is_readable(entry.path):
             self._report(directive, "M406", f"cannot read {entry.path}: permission denied")
             return None
         if through_link:

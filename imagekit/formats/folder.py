@@ -1,0 +1,253 @@
+"""Folders on disk: a source of Trees, and where a Tree can be laid out."""
+
+import contextlib
+import os
+import shutil
+import stat
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from imagekit.content import BLOCK_SIZE, Content, DiskFile, data_blocks, is_zero
+from imagekit.errors import InputError, OutputError, PlanError
+from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+
+_SPECIAL = {stat.S_IFBLK: "b", stat.S_IFCHR: "c", stat.S_IFIFO: "p", stat.S_IFSOCK: "s"}
+_SPECIAL_NAMES = {"b": "block device", "c": "character device", "p": "fifo", "s": "socket"}
+
+
+def read(folder: Path, *, special: bool = False, keep_owners: bool = False) -> Tree:
+    """Return the Tree of a folder: the entries of each directory by name (code points), directories before their own.
+
+    Modes and times are the disk's.  Owners are root's, since those of a build folder mean nothing, unless
+    `keep_owners`: then they are the disk's numbers.  No symbolic link is followed.  Of several names of one file, the
+    first is the File and the others are HardLinks.  Devices, fifos and sockets become Special with `special`.
+
+    Raise InputError for all that cannot be read, and without `special` for all devices, fifos and sockets.
+    """
+    status = _root_status(folder)
+    reader = _Reader(special=special, keep_owners=keep_owners)
+    tree = Tree(reader.directory("", status))
+    stack = reader.listing("", str(folder))
+    while stack:
+        path, place = stack.pop()
+        entry = reader.entry(path, place)
+        if entry is not None:
+            tree.add(entry)
+        if isinstance(entry, Directory):
+            stack += reader.listing(path, place.path)
+    reader.raise_problems(folder)
+    return tree
+
+
+def is_readable(path: str) -> bool:
+    """Tell whether whoever runs this may read the file at `path`."""
+    return os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def _root_status(folder: Path) -> os.stat_result:
+    try:
+        status = folder.stat()
+    except OSError as error:
+        raise InputError(f"cannot read the folder: {error.strerror}", where=str(folder)) from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise InputError("found a file, expected a folder", where=str(folder))
+    return status
+
+
+class _Reader:
+    """Directory entries on disk to entries of a Tree."""
+
+    def __init__(self, *, special: bool, keep_owners: bool) -> None:
+        self._special = special
+        self._keep_owners = keep_owners
+        self._first_names: dict[tuple[int, int], Entry] = {}
+        self._problems: list[str] = []
+
+    def directory(self, path: str, status: os.stat_result) -> Directory:
+        """Return the entry for a directory on disk."""
+        uid, gid = self._owner(status)
+        return Directory(path=path, mode=stat.S_IMODE(status.st_mode), uid=uid, gid=gid, mtime=int(status.st_mtime))
+
+    def _owner(self, status: os.stat_result) -> tuple[int, int]:
+        return (status.st_uid, status.st_gid) if self._keep_owners else (0, 0)
+
+    def listing(self, path: str, place: str) -> list[tuple[str, os.DirEntry[str]]]:
+        """Return what is in the folder `place`: path and entry on disk, the last name first, as on a stack."""
+        prefix = f"{path}/" if path else ""
+        try:
+            with os.scandir(place) as found:
+                entries = sorted(found, key=lambda one: one.name, reverse=True)
+        except OSError as error:
+            self._problems.append(f"{place}: cannot read the folder: {error.strerror}")
+            return []
+        return [(prefix + one.name, one) for one in entries]
+
+    def entry(self, path: str, one: os.DirEntry[str]) -> Entry | None:
+        """Return the entry for what is on disk, or None when it cannot be taken."""
+        try:
+            return self._entry(path, one)
+        except OSError as error:
+            self._problems.append(f"{one.path}: cannot read: {error.strerror}")
+            return None
+
+    def _entry(self, path: str, one: os.DirEntry[str]) -> Entry | None:
+        status = one.stat(follow_symlinks=False)
+        mode, mtime = stat.S_IMODE(status.st_mode), int(status.st_mtime)
+        if stat.S_ISDIR(status.st_mode):
+            return self.directory(path, status)
+        uid, gid = self._owner(status)
+        place = status.st_dev, status.st_ino
+        first = self._first_names.get(place) if status.st_nlink > 1 else None
+        if first is not None:
+            return HardLink(path=path, target=first.path, mode=first.mode, uid=uid, gid=gid, mtime=mtime)
+        entry: Entry
+        if stat.S_ISREG(status.st_mode):
+            if not is_readable(one.path):
+                self._problems.append(f"{one.path}: cannot read: permission denied")
+                return None
+            content = DiskFile(Path(one.path), status)
+            entry = File(path=path, mode=mode, uid=uid, gid=gid, mtime=mtime, content=content)
+        elif stat.S_ISLNK(status.st_mode):
+            target = str(Path(one.path).readlink())
+            entry = Symlink(path=path, uid=uid, gid=gid, mtime=mtime, target=target)
+        else:
+            kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "?")
+            if not self._special or kind == "?":
+                found = _SPECIAL_NAMES.get(kind, "file of unknown kind")
+                self._problems.append(f"{one.path}: found a {found}, expected files, directories and links only")
+                return None
+            major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
+            if kind in "ps":
+                major = minor = 0
+            entry = Special(path=path, mode=mode, uid=uid, gid=gid, mtime=mtime, type=kind, major=major, minor=minor)
+        if status.st_nlink > 1:
+            self._first_names[place] = entry
+        return entry
+
+    def raise_problems(self, folder: Path) -> None:
+        """Raise one InputError for all that was in the way."""
+        if len(self._problems) == 1:
+            where, _, what = self._problems[0].partition(": ")
+            raise InputError(what, where=where)
+        if self._problems:
+            listing = "".join(f"\n  {problem}" for problem in self._problems)
+            raise InputError(f"{len(self._problems)} things here cannot be taken:{listing}", where=str(folder))
+
+
+def extract(tree: Tree, folder: Path, *, keep_set_id: bool = False, skip_special: bool = False) -> None:
+    """Lay out a Tree as a folder, which must not exist or must be empty; it appears complete or not at all.
+
+    Modes (without set-id bits unless `keep_set_id`) and times are the Tree's, owners are whoever runs this.  All is
+    made in a new folder of its own, every directory before what is in it, so no link of the Tree leads outside.
+
+    Raise PlanError for a folder that is not empty and for devices, fifos and sockets, which `skip_special` leaves out;
+    OutputError when writing fails.
+    """
+    skipped = _check_special(tree, skip=skip_special)
+    if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or (folder.is_dir() and any(folder.iterdir())):
+        hint = "name a new folder, or an empty one"
+        raise PlanError("what stands here already is not an empty folder", where=str(folder), hint=hint)
+    with _reporting(folder):
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
+    try:
+        _lay_out(tree, temporary, skipped, 0o7777 if keep_set_id else 0o1777)
+        with _reporting(folder):
+            temporary.rename(folder)
+    except BaseException:
+        _remove(tree, temporary)
+        raise
+
+
+def _check_special(tree: Tree, *, skip: bool) -> set[str]:
+    special = [entry for entry in tree if isinstance(entry, Special)]
+    if special and not skip:
+        listing = "".join(f"\n  /{entry.path}: a {_SPECIAL_NAMES.get(entry.type, entry.type)}" for entry in special)
+        raise PlanError(f"a plain folder cannot hold these:{listing}", hint="leave them out, or write an image")
+    return {entry.path for entry in special}
+
+
+def _lay_out(tree: Tree, top: Path, skipped: set[str], mask: int) -> None:
+    """Make all entries below the empty folder `top`; directories get their own modes last, when all is in them."""
+    links = []
+    for entry in tree:
+        place = top / entry.path
+        if entry.path in skipped or not entry.path:
+            continue
+        with _reporting(place):
+            if isinstance(entry, Directory):
+                place.mkdir(mode=0o700)
+            elif isinstance(entry, File):
+                _write(entry.content, place)
+                place.chmod(entry.mode & mask)
+                os.utime(place, (entry.mtime, entry.mtime))
+            elif isinstance(entry, Symlink):
+                place.symlink_to(entry.target)
+                os.utime(place, (entry.mtime, entry.mtime), follow_symlinks=False)
+            else:
+                links.append(entry)
+    _link(tree, top, [entry for entry in links if isinstance(entry, HardLink)], skipped)
+    directories = [entry for entry in tree if isinstance(entry, Directory)]
+    for entry in reversed(directories):
+        place = top / entry.path
+        with _reporting(place):
+            place.chmod(entry.mode & mask)
+            os.utime(place, (entry.mtime, entry.mtime))
+
+
+def _link(tree: Tree, top: Path, links: list[HardLink], skipped: set[str]) -> None:
+    """Make the hard links; of those to other hard links, when these are made."""
+    waiting = {entry.path: entry for entry in links}
+    while waiting:
+        ready = [entry for entry in waiting.values() if entry.target not in waiting]
+        if not ready:
+            raise PlanError(f"the hard link leads in a circle: /{next(iter(waiting))}")
+        for entry in ready:
+            del waiting[entry.path]
+            target = tree.get(entry.target)
+            if target is None or isinstance(target, Directory):
+                found = "nothing" if target is None else "a directory"
+                raise PlanError(f"found a hard link to /{entry.target}, which is {found}", where=f"/{entry.path}")
+            if entry.target in skipped:
+                skipped.add(entry.path)
+                continue
+            with _reporting(top / entry.path):
+                os.link(top / entry.target, top / entry.path, follow_symlinks=False)
+
+
+def _write(content: Content, place: Path) -> None:
+    fd = os.open(place, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        os.truncate(fd, content.size)
+        buffer = memoryview(bytearray(min(BLOCK_SIZE, content.size)))
+        for offset, length in data_blocks(content):
+            block = buffer[:length]
+            content.read_into(offset, block)
+            if is_zero(block):
+                continue
+            while block:
+                count = os.pwrite(fd, block, offset)
+                block = block[count:]
+                offset += count  # noqa: PLW2901 - a short write goes on where it ended
+    finally:
+        os.close(fd)
+
+
+@contextlib.contextmanager
+def _reporting(place: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise OutputError(f"cannot write: {error.strerror}", where=str(place)) from error
+    except (ValueError, OverflowError) as error:  # a target or time, from an image, that the system does not take
+        raise OutputError(f"cannot write: {error}", where=str(place)) from error
+
+
+def _remove(tree: Tree, top: Path) -> None:
+    """Remove what was made; directories that got their modes already may need writing again first."""
+    for entry in tree:
+        if isinstance(entry, Directory):
+            with contextlib.suppress(OSError):
+                (top / entry.path).chmod(0o700)
+    shutil.rmtree(top, ignore_errors=True)
