@@ -110,7 +110,7 @@ def command_line(image: Path, folder: Path, *, firmware: str, bus: str, memory: 
     return [*command, "-drive", f"if=none,id=d0,format=raw,file={name}{media}", *devices]
 
 
-def boot(  # noqa: PLR0913 - each is a choice of its own
+def boot(
     image: Path,
     folder: Path,
     *,
