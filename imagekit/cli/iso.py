@@ -22,7 +22,7 @@ from imagekit.cli import options
 )
 @click.option(
     "--esp-size",
-    type=options.SizeType(auto=True),
+    callback=options.size(auto=True),
     default="auto",
     metavar="BYTES",
     help="Size of the EFI system partition in the image; 256M is the original's.  [default: what the loader needs]",

@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 import click
 
@@ -19,51 +19,38 @@ for _power, _letter in enumerate("kmg", start=1):
     _UNITS[_letter] = _UNITS[f"{_letter}ib"] = 1024**_power
 
 
-class SizeType(click.ParamType):
-    """A size in bytes: a number, or one with a unit (K, M, G: powers of 1024; KB, MB, GB: powers of 1000)."""
+def size(*, auto: bool = False) -> Callable[[click.Context, click.Parameter, str], int | None]:
+    """Return the callback that reads a size: bytes, or with a unit (K, M, G: powers of 1024; KB, MB, GB: of 1000).
 
-    name = "bytes"
+    With `auto`, that word is a size too, and becomes None.
+    """
 
-    def __init__(self, *, auto: bool = False) -> None:
-        self.auto = auto
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | None:
-        """Return the number of bytes, None for "auto"."""
-        if isinstance(value, int) or value is None:
-            return value
-        if self.auto and value == "auto":
+    def convert(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
+        if auto and value == "auto":
             return None
-        match = re.fullmatch(r"(\d+)([a-z]*)", str(value).lower())
+        match = re.fullmatch(r"([0-9]+)([a-z]*)", value.lower())
         if match is None or match[2] not in _UNITS:
-            also = ", or auto" if self.auto else ""
-            self.fail(f"{value!r} is not a size; write 2000000000, 256M, 4G or 4GB{also}", param, ctx)
+            also = ", or auto" if auto else ""
+            raise click.BadParameter(f"{value!r} is not a size; write 2000000000, 256M, 4G or 4GB{also}")
         return int(match[1]) * _UNITS[match[2]]
 
+    return convert
 
-class ConsoleType(click.ParamType):
-    """A console: DEVICE[:BAUD]."""
 
-    name = "console"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Console:
-        """Return the console, or fail with the nearest name."""
-        if isinstance(value, Console):
-            return value
-        try:
-            return Console.parse(str(value))
-        except InputError as error:
-            self.fail(f"{error} ({error.hint})", param, ctx)
+def _console(_context: click.Context, _parameter: click.Parameter, value: str) -> Console:
+    try:
+        return Console.parse(value)
+    except InputError as error:
+        raise click.BadParameter(f"{error} ({error.hint})") from None
 
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
 
-Decorator = Callable[[Callable[..., Any]], Callable[..., Any]]
-
 console = click.option(
     "-c",
     "--console",
-    type=ConsoleType(),
+    callback=_console,
     default="text",
     metavar="DEVICE[:BAUD]",
     help="Primary console: text (or vga), ttya to ttyd; a serial port may have a speed.  [default: text]",

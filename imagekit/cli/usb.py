@@ -22,7 +22,7 @@ from imagekit.cli import options
 )
 @click.option(
     "--size",
-    type=options.SizeType(auto=True),
+    callback=options.size(auto=True),
     default="1940000256",
     metavar="BYTES",
     help="Size of the image, such as 1940000256, 4GB or auto: the smallest that fits.  [default: 1940000256]",

@@ -37,7 +37,7 @@ def _in_order(sources: Sources) -> Iterator[Entry]:
 
 
 def esp_tree(loader: Content, time: int) -> Tree:
-    """Return the EFI system partition: the loader where firmware looks for it, and nothing that is the loader's root."""
+    """Return the EFI system partition: the loader where firmware looks for it, and nothing to keep it there."""
     tree = Tree(Directory(path="", mtime=time))
     path = "EFI/BOOT/BOOTX64.EFI"
     tree.add_parents(path, mtime=time)

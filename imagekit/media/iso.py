@@ -54,7 +54,7 @@ class Plan:
         """Return the plan as text."""
         yield f"ISO image   {self.output}"
         yield f"console     {self.console}"
-        yield f"ESP         {self.esp.size:,} bytes, FAT{self.esp.bits}"
+        yield f"ESP         {self.esp.size:,} bytes"
         yield from self.volume.lines()
 
     def data(self) -> dict[str, object]:
@@ -63,8 +63,8 @@ class Plan:
             "kind": "iso",
             "output": str(self.output),
             "console": str(self.console),
-            "esp": self.esp.data(),
-            "volume": self.volume.data(),
+            "esp": self.esp.as_data(),
+            "volume": self.volume.as_dict(),
             "warnings": list(self.warnings),
         }
 
@@ -95,8 +95,8 @@ def plan(request: Request) -> Plan:
         time=time,
         boot=[
             # SeaBIOS boots only when the BIOS entry is the first, default one.
-            iso9660.BootEntry(CDBOOT, "bios", boot_info_table=True, load_sectors=CDBOOT_SECTORS),
-            iso9660.BootEntry(EFIBOOT, "efi"),
+            iso9660.BootEntry(path=CDBOOT, platform="bios", boot_info_table=True, load_sectors=CDBOOT_SECTORS),
+            iso9660.BootEntry(path=EFIBOOT, platform="efi"),
         ],
     )
     output = request.output or request.sources.root / "output-iso" / f"{sources.name}.iso"

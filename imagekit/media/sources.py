@@ -8,7 +8,7 @@ from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError
 from imagekit.formats import folder
-from imagekit.tree import Entry, File, Symlink, Tree
+from imagekit.tree import Entry, File, HardLink, Symlink, Tree
 
 KERNEL = "i86pc/kernel/amd64/unix"
 ARCHIVE = "i86pc/amd64/boot_archive"
@@ -138,18 +138,20 @@ def _find_boot(request: Request) -> tuple[Path, str]:
 
 
 def _read(path: Path, prefix: str = "") -> Tree:
-    """Read a folder, under `prefix`; links to files become the files, as `cp -r` would copy them."""
+    """Read a folder, under `prefix`; links to files become files of their own, as `cp -r` would copy them."""
     found = folder.read(path)
     tree = Tree()
     for entry in found:
         if entry.path:
             place = f"{prefix}/{entry.path}" if prefix else entry.path
             tree.add_parents(place)
-            tree.add(replace(_followed(entry, path), path=place))
+            tree.add(replace(_followed(entry, found, path), path=place))
     return tree
 
 
-def _followed(entry: Entry, top: Path) -> Entry:
+def _followed(entry: Entry, tree: Tree, top: Path) -> Entry:
+    if isinstance(entry, HardLink):
+        return tree[entry.target]
     if isinstance(entry, Symlink):
         target = top / entry.path
         if target.is_file():

@@ -4,23 +4,22 @@ The layout is that of smartos-live's tools/build_boot_image and tools/format_ima
 1 "boot" holds stage 2, 2 "root" boot files and platform, 8 "reserved" lies at the end.
 """
 
-import time as clock
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
 
 from imagekit.boot.console import Console
 from imagekit.boot.sectors import SECTOR, STAGE2_LIMIT, BootPrograms, read_boot_programs
 from imagekit.clock import build_time, derived_uuid
-from imagekit.content import Composite
+from imagekit.content import Bytes, Composite
 from imagekit.errors import PlanError
 from imagekit.formats import fat, gpt
-from imagekit.media.contents import LOADER, READ_BY_LOADER, esp_tree, medium_tree, warnings_about
+from imagekit.media.contents import LOADER, READ_BY_LOADER, esp_tree, listing, medium_tree, warnings_about
 from imagekit.media.product import Product, write_product
 from imagekit.media.sources import Request as SourceRequest
-from imagekit.media.sources import Sources, find_sources
+from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
+from imagekit.tree import Tree
 
 DEFAULT_SIZE = 1_940_000_256
 """Bytes: fits sticks sold as 2 GB that are somewhat smaller."""
@@ -31,7 +30,7 @@ ALIGNMENT = MEBIBYTE // SECTOR
 
 ESP_SIZE = 256 * MEBIBYTE
 RESERVED_SECTORS = 16_384
-LOADER_LIMIT = 4 << 30
+LOADER_REACH = 4 << 30
 """Bytes from the start of the root partition that the loader can read: its offsets have 32 bits."""
 
 TAGS = {"loader": 12, "boot": 1, "root": 2, "reserved": 11}
@@ -53,16 +52,14 @@ class Request:
 class Plan:
     """A USB image with everything decided and nothing written."""
 
-    kind: ClassVar[str] = "usb"
     output: Path
     compress: bool
     console: Console
-    time: int
     disk: gpt.GptDisk
     programs: BootPrograms
     esp: fat.FatPlan
     root: fat.FatPlan
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...]
 
     @property
     def map_output(self) -> Path:
@@ -79,16 +76,162 @@ class Plan:
 
     def content(self) -> Composite:
         """Return the whole image."""
-        boot, root = self.partition("boot"), self.partition("root")
-        pieces = list(self.disk.pieces())
-        pieces.append((self.partition("loader").offset, self.esp.content()))
-        pieces.append((boot.offset, gpt.as_content(self.programs.patched_stage2(root.first_lba), "patched gptzfsboot")))
-        pieces.append((root.offset, self.root.content()))
-        return Composite(self.disk.size, pieces, origin=str(self.output))
+        root = self.partition("root")
+        stage2 = Bytes(self.programs.patched_stage2(root.first_lba), "patched gptzfsboot")
+        contents = {
+            self.partition("loader").index: self.esp.content(),
+            self.partition("boot").index: stage2,
+            root.index: self.root.content(),
+        }
+        return self.disk.content(contents, origin=str(self.output))
+
+    def lines(self) -> Iterator[str]:
+        """Return the plan as text."""
+        yield f"USB image  {self.output}{' (gzip)' if self.compress else ''}"
+        yield f"map        {self.map_output}"
+        yield f"size       {self.disk.size_bytes:,} bytes"
+        yield f"console    {self.console}"
+        yield f"stage 2    {self.programs.stage2_sectors} sectors at LBA {self.partition('boot').first_lba}"
+        yield ""
+        yield f"{'':2} {'NAME':10} {'FIRST LBA':>11} {'SECTORS':>11}  GUID"
+        for part in self.disk.partitions:
+            yield f"{part.index:2} {part.name:10} {part.first_lba:11} {part.sectors:11}  {part.guid}"
+        for name, system in (("loader", self.esp), ("root", self.root)):
+            yield ""
+            yield f"in {name}:"
+            yield from system.as_text().splitlines()
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as data; sizes and offsets are in bytes."""
+        return {
+            "kind": "usb",
+            "output": str(self.output),
+            "partition_map": str(self.map_output),
+            "compress": self.compress,
+            "size": self.disk.size_bytes,
+            "console": str(self.console),
+            "stage2_sectors": self.programs.stage2_sectors,
+            "disk_guid": str(self.disk.disk_guid),
+            "partitions": [
+                {
+                    "index": part.index,
+                    "name": part.name,
+                    "tag": TAGS[part.name],
+                    "type": str(part.type_guid),
+                    "guid": str(part.guid),
+                    "offset": part.offset,
+                    "size": part.size,
+                }
+                for part in self.disk.partitions
+            ],
+            "loader": self.esp.as_data(),
+            "root": self.root.as_data(),
+            "warnings": list(self.warnings),
+        }
 
     def write(self) -> list[Product]:
-        """Write the image and partition.map, both or none; return the image's summary."""
+        """Write the image and partition.map, both or neither; return the image's summary."""
         with Outputs() as outputs:
             product = write_product(outputs, self.output, self.content(), compress=self.compress)
             outputs.file(self.map_output).write(self.partition_map().encode())
         return [product]
+
+
+def plan(request: Request) -> Plan:
+    """Decide everything about a USB image; raise InputError or PlanError for all that can be known to fail."""
+    sources = find_sources(request.sources)
+    programs = read_boot_programs(sources.boot_file("boot/pmbr"), sources.boot_file("boot/gptzfsboot"))
+    time = build_time(sources.stamp)
+    tree = medium_tree(sources, request.console, time)
+    size = _size(request.size, tree)
+    ids = ("usb", sources.name, str(request.console), str(size), *listing(tree))
+    disk = _disk(size, programs, ids)
+    parts = {part.name: part for part in disk.partitions}
+    esp = fat.plan(
+        esp_tree(sources.boot_file(LOADER), time),
+        ESP_SIZE,
+        label="SYSTEM",
+        volume_id=derived_uuid(*ids, "volume loader").fields[0],
+        hidden_sectors=parts["loader"].first_lba,
+    )
+    root = fat.plan(
+        tree,
+        parts["root"].size,
+        label="SMARTOSBOOT",
+        volume_id=derived_uuid(*ids, "volume root").fields[0],
+        hidden_sectors=parts["root"].first_lba,
+        first=READ_BY_LOADER,
+    )
+    _check_reach(root)
+    output = request.output or request.sources.root / "output-usb" / f"{sources.name}.usb{'.gz' * request.compress}"
+    warnings = [*sources.warnings, *warnings_about(tree)]
+    if request.compress and output.suffix != ".gz":
+        warnings.append(f"{output} will be compressed with gzip, though its name does not end in .gz")
+    return Plan(output, request.compress, request.console, disk, programs, esp, root, tuple(warnings))
+
+
+def _size(wanted: int | None, tree: Tree) -> int:
+    """Return the size of the image in bytes, checked: the wanted one, or the smallest that holds the tree."""
+    root_sectors = _aligned(fat.minimum_size(tree) // SECTOR)
+    overhead = (_root_start() + RESERVED_SECTORS + gpt.FIRST_USABLE) * SECTOR
+    smallest = overhead + root_sectors * SECTOR
+    if wanted is None:
+        return smallest
+    if wanted % SECTOR:
+        raise PlanError(f"an image of {wanted:,} bytes is not whole sectors", hint=f"give a multiple of {SECTOR} bytes")
+    if wanted < smallest:
+        raise PlanError(
+            f"the platform does not fit: an image of {smallest:,} bytes would do, {wanted:,} are given",
+            hint=f"give --size auto, or --size {smallest} or more",
+        )
+    return wanted
+
+
+def _aligned(sectors: int) -> int:
+    return -(-sectors // ALIGNMENT) * ALIGNMENT
+
+
+def _root_start() -> int:
+    return ALIGNMENT + (ESP_SIZE + STAGE2_LIMIT) // SECTOR
+
+
+def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...]) -> gpt.GptDisk:
+    """Lay out the disk as format_image does: all but the reserved partition start and end at whole MiB."""
+    end = gpt.last_usable(size) + 1
+    reserved = end - RESERVED_SECTORS
+    root = _root_start()
+    boot = root - STAGE2_LIMIT // SECTOR
+    layout = [
+        (0, "loader", gpt.EFI_SYSTEM, ALIGNMENT, boot - ALIGNMENT),
+        (1, "boot", gpt.ILLUMOS_BOOT, boot, root - boot),
+        (2, "root", gpt.ILLUMOS_ROOT, root, (reserved - root) // ALIGNMENT * ALIGNMENT),
+        (8, "reserved", gpt.ILLUMOS_RESERVED, reserved, RESERVED_SECTORS),
+    ]
+    return gpt.GptDisk(
+        size_bytes=size,
+        disk_guid=derived_uuid(*ids, "disk"),
+        boot_code=programs.patched_pmbr(boot, derived_uuid(*ids, "pmbr")),
+        partitions=[
+            gpt.Partition(
+                index=index,
+                name=name,
+                type_guid=kind,
+                guid=derived_uuid(*ids, f"partition {name}"),
+                first_lba=first,
+                sectors=sectors,
+            )
+            for index, name, kind, first, sectors in layout
+        ],
+    )
+
+
+def _check_reach(root: fat.FatPlan) -> None:
+    """Raise PlanError when a file that the loader reads lies beyond what its 32 bit offsets reach."""
+    for placed in root.files:
+        if placed.entry.path.split("/")[0] in READ_BY_LOADER and placed.end > LOADER_REACH:
+            raise PlanError(
+                f"ends {placed.end:,} bytes into its partition, and the loader reads only the first "
+                f"{LOADER_REACH:,} right",
+                where=f"/{placed.entry.path}",
+                hint="the boot files and the platform together must be smaller",
+            )
