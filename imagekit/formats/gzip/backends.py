@@ -1,0 +1,80 @@
+"""The libraries that deflate: ISA-L, zlib-ng, or the standard library's zlib, whichever is there.
+
+Each always makes the same bytes of the same input, whatever the number of threads; two of them do not make the same.
+"""
+
+import importlib
+import zlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from types import ModuleType
+from typing import Literal
+
+from imagekit.errors import InputError
+
+Level = Literal["fast", "smallest"]
+"""What matters: time ("fast", close to gzip -6 in size where ISA-L is) or size ("smallest")."""
+
+_SYNC_FLUSH = 2  # the same number in all three
+
+_MODULES = {"isa-l": "isal.isal_zlib", "zlib-ng": "zlib_ng.zlib_ng", "zlib": "zlib"}
+# ISA-L's level 3, given the history of the block before, makes programs 6 % smaller than its 2, at 0.6 of its speed.
+_LEVELS: dict[str, dict[Level, int]] = {
+    "isa-l": {"fast": 3, "smallest": 3},
+    "zlib-ng": {"fast": 3, "smallest": 6},
+    "zlib": {"fast": 3, "smallest": 6},
+}
+_PREFERENCE: dict[Level, tuple[str, ...]] = {
+    "fast": ("isa-l", "zlib-ng", "zlib"),
+    "smallest": ("zlib-ng", "zlib"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A library at a level; `name` says both, such as "isa-l 3"."""
+
+    name: str
+    crc32: Callable[[memoryview], int]
+    _module: ModuleType
+    _level: int
+
+    def deflate(self, data: memoryview, history: memoryview) -> bytes:
+        """Return `data` as deflate blocks that end at a byte boundary; `history` is what stands before it."""
+        method, window, memory, strategy = 8, -15, 8, 0
+        parameters = (self._level, method, window, memory, strategy, *([history] if history else []))
+        compressor = self._module.compressobj(*parameters)
+        result: bytes = compressor.compress(data) + compressor.flush(_SYNC_FLUSH)
+        return result
+
+
+def available() -> list[str]:
+    """Return the names of the libraries that are installed, best first."""
+    return [name for name in _MODULES if _module(name)]
+
+
+def choose(level: Level, library: str | None = None) -> Backend:
+    """Return the best backend that is installed, or the one of `library`; InputError when that is not there."""
+    names = (library,) if library else _PREFERENCE[level]
+    for name in names:
+        module = _module(name)
+        if module:
+            number = _LEVELS[name][level]
+            return Backend(f"{name} {number}", module.crc32, module, number)
+    raise InputError(
+        f"no such compression library is installed: {library}", hint=f"there are: {', '.join(available())}"
+    )
+
+
+def inflater() -> ModuleType:
+    """Return the quickest module that has zlib's decompressobj and crc32."""
+    return _module("isa-l") or zlib
+
+
+@cache
+def _module(name: str) -> ModuleType | None:
+    try:
+        return importlib.import_module(_MODULES[name])
+    except (ImportError, KeyError):
+        return None

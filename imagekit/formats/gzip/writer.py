@@ -1,0 +1,164 @@
+"""Compresses a content as one gzip member, in threads, blocks of data only; the bytes do not depend on the threads."""
+
+import contextlib
+import hashlib
+import os
+import struct
+import threading
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
+from imagekit.formats import raw
+from imagekit.formats.gzip.backends import Backend, Level, choose
+from imagekit.formats.gzip.crc import append_zeros, combine
+from imagekit.formats.gzip.zeros import deflated_zeros
+from imagekit.progress import SILENT, Progress
+
+HEADER = struct.Struct("<4sIBB")
+"""Magic with method and flags, modification time (seconds since 1970, 0: none), extra flags, operating system."""
+
+TRAILER = struct.Struct("<II")
+"""CRC-32 of the content, and its size modulo 2^32."""
+
+_MAGIC = b"\x1f\x8b\x08"
+_FLAG_NAME = 0x08
+_UNIX = 3
+_LAST_BLOCK = b"\x03\x00"  # an empty block with fixed codes
+_HISTORY = 32 * 1024  # how far deflate can look back, in bytes
+_MOST_THREADS = 16
+_ZEROS_AT_ONCE = 1024 * BLOCK_SIZE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result(raw.Result):
+    """What was written: its size in bytes and SHA-256, and the library that made it; the content's size and CRC-32."""
+
+    backend: str
+    content_size: int
+    crc32: int
+
+
+def compress(
+    content: Content,
+    write: Callable[[bytes], object],
+    *,
+    level: Level = "fast",
+    threads: int | None = None,
+    mtime: int = 0,
+    name: str | None = None,
+    progress: Progress = SILENT,
+    library: str | None = None,
+) -> Result:
+    """Compress a content into one gzip member, handed to `write` from front to back.
+
+    `mtime` (seconds since 1970) and `name` go into the header; without a name there is none.  `progress` counts the
+    content's bytes.  Errors of reading (InputError, FormatError) and of `write` come out as they are, after the
+    threads have stopped.
+    """
+    backend = choose(level, library)
+    output = _Output(write)
+    output.put(_header(mtime, name))
+    crc = done = 0
+    with contextlib.closing(_deflated(content, backend, threads or usable_cores())) as blocks:
+        for offset, block in blocks:
+            crc = _put_zeros(output, crc, offset - done, progress)
+            done = offset + block.length
+            if block.data is None:
+                crc = _put_zeros(output, crc, block.length, progress)
+            else:
+                crc = combine(crc, block.crc, block.length)
+                output.put(block.data)
+                progress.advance(block.length)
+    crc = _put_zeros(output, crc, content.size - done, progress)
+    output.put(_LAST_BLOCK + TRAILER.pack(crc, content.size & 0xFFFFFFFF))
+    return Result(
+        size=output.size,
+        sha256=output.digest.hexdigest(),
+        backend=backend.name,
+        content_size=content.size,
+        crc32=crc,
+    )
+
+
+def usable_cores() -> int:
+    """Return the number of threads that are worth having here."""
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
+    return min(os.cpu_count() or 1, _MOST_THREADS)
+
+
+def _header(mtime: int, name: str | None) -> bytes:
+    if not 0 <= mtime < 1 << 32:
+        mtime = 0  # the format's word for "none", as it cannot say this one
+    flags = _FLAG_NAME if name else 0
+    text = name.encode("latin-1", "replace").replace(b"\0", b"") + b"\0" if name else b""
+    return HEADER.pack(_MAGIC + bytes([flags]), mtime, 0, _UNIX) + text
+
+
+class _Output:
+    """Counts and digests what goes through to `write`."""
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self._write = write
+        self.digest = hashlib.sha256()
+        self.size = 0
+
+    def put(self, data: bytes) -> None:
+        self._write(data)
+        self.digest.update(data)
+        self.size += len(data)
+
+
+def _put_zeros(output: _Output, crc: int, length: int, progress: Progress) -> int:
+    """Write a run of zeros; return the CRC with it."""
+    done = 0
+    while done < length:
+        count = min(length - done, _ZEROS_AT_ONCE)
+        whole, rest = divmod(count, BLOCK_SIZE)
+        output.put(deflated_zeros(BLOCK_SIZE) * whole + (deflated_zeros(rest) if rest else b""))
+        progress.advance(count)
+        done += count
+    return append_zeros(crc, length)
+
+
+@dataclass(frozen=True, slots=True)
+class _Block:
+    length: int
+    data: bytes | None  # None: zeros
+    crc: int
+
+
+def _deflated(content: Content, backend: Backend, threads: int) -> Generator[tuple[int, _Block]]:
+    """Yield (offset, block) of all blocks of data in order; a few are being read and deflated ahead."""
+    local = threading.local()
+
+    def work(offset: int, length: int, history: int) -> _Block:
+        if not hasattr(local, "buffer"):
+            local.buffer = memoryview(bytearray(_HISTORY + BLOCK_SIZE))
+        buffer = local.buffer[: history + length]
+        content.read_into(offset - history, buffer)
+        block = buffer[history:]
+        if is_zero(block):
+            return _Block(length, None, 0)
+        return _Block(length, backend.deflate(block, buffer[:history]), backend.crc32(block))
+
+    waiting: deque[tuple[int, Future[_Block]]] = deque()
+    executor = ThreadPoolExecutor(threads, thread_name_prefix="gzip")
+    try:
+        end = 0
+        for offset, length in data_blocks(content):
+            # What was compressed before is history for matches; behind a hole there would be only zeros.
+            history = _HISTORY if offset == end > 0 else 0
+            waiting.append((offset, executor.submit(work, offset, length, history)))
+            end = offset + length
+            if len(waiting) > 2 * threads:
+                first, future = waiting.popleft()
+                yield first, future.result()
+        while waiting:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    finally:
+        executor.shutdown(cancel_futures=True)

@@ -1,0 +1,305 @@
+"""gzip: the same bytes from any number of threads, round trips, and what damage does to the reader."""
+
+import gzip as reference
+import hashlib
+import random
+import struct
+import threading
+import zlib
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
+from imagekit.errors import FormatError, InputError, OutputError
+from imagekit.formats import gzip, raw
+from imagekit.formats.gzip.crc import append_zeros, combine
+from imagekit.formats.gzip.zeros import deflated_zeros
+from imagekit.output import Outputs
+
+WORDS = [hex(number**3) for number in range(9)]
+LIBRARIES = gzip.available()
+
+
+def packed(content: Content, **options: object) -> bytes:
+    parts: list[bytes] = []
+    result = gzip.compress(content, parts.append, **options)  # type: ignore[arg-type]
+    data = b"".join(parts)
+    assert (result.size, result.sha256) == (len(data), hashlib.sha256(data).hexdigest())
+    assert result.content_size == content.size
+    return data
+
+
+class Memory:
+    """An output in memory."""
+
+    def __init__(self) -> None:
+        self.data = bytearray()
+        self.written = 0
+
+    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        self.data[len(self.data) :] = bytes(max(0, offset - len(self.data)))
+        self.data[offset : offset + len(data)] = data
+        self.written += len(data)
+
+    def truncate(self, size: int) -> None:
+        self.data[len(self.data) :] = bytes(max(0, size - len(self.data)))
+        del self.data[size:]
+
+
+def unpacked(data: bytes, **options: object) -> bytes:
+    memory = Memory()
+    found = gzip.inflate(Bytes(data, "x.gz"), memory, **options)  # type: ignore[arg-type]
+    assert found.size == len(memory.data)
+    return bytes(memory.data)
+
+
+@st.composite
+def sparse(draw: st.DrawFn) -> Composite:
+    """Pieces with holes between them, around the edges of blocks."""
+    position, pieces = 0, []
+    for _ in range(draw(st.integers(0, 4))):
+        position += draw(st.sampled_from([0, 1, 4096, 32768, BLOCK_SIZE - 1, BLOCK_SIZE, 3 * BLOCK_SIZE]))
+        rng = random.Random(draw(st.integers(0, 99)))
+        size = draw(st.sampled_from([1, 700, 40_000, BLOCK_SIZE, BLOCK_SIZE + 5]))
+        kinds = [rng.randbytes(size), bytes(size), (rng.randbytes(500) * (size // 500 + 1))[:size]]
+        pieces.append((position, Bytes(draw(st.sampled_from(kinds)))))
+        position += size
+    return Composite(position + draw(st.sampled_from([0, 1, 100_000, BLOCK_SIZE])), pieces)
+
+
+@settings(max_examples=40, deadline=None)
+@given(sparse(), st.sampled_from(LIBRARIES), st.integers(1, 4))
+def test_round_trip(content: Composite, library: str, threads: int) -> None:
+    data = packed(content, library=library, threads=threads)
+    plain = content.read()
+    assert reference.decompress(data) == plain
+    assert unpacked(data) == plain
+    assert data == packed(content, library=library, threads=1)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 5000))
+def test_crcs_combine(one: bytes, two: bytes, zeros: int) -> None:
+    assert combine(zlib.crc32(one), zlib.crc32(two), len(two)) == zlib.crc32(one + two)
+    assert append_zeros(zlib.crc32(one), zeros) == zlib.crc32(one + bytes(zeros))
+
+
+def test_crcs_of_huge_parts_combine() -> None:
+    # Four parts of 2^32 bytes in one step, and one by one.
+    one, step = zlib.crc32(b"x"), zlib.crc32(b"x")
+    for _ in range(4):
+        step = append_zeros(step, 1 << 32)
+    assert append_zeros(one, 1 << 34) == step != one
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 3000) | st.sampled_from([BLOCK_SIZE - 1, BLOCK_SIZE, 258 * 1000, 258 * 1000 + 1]))
+def test_zeros_inflate_and_end_at_a_byte(length: int) -> None:
+    stream = zlib.decompressobj(-15)
+    assert stream.decompress(deflated_zeros(length)) == bytes(length)
+    assert stream.decompress(b"\x03\x00") == b""
+    assert stream.eof
+    assert not stream.unused_data
+
+
+def test_zeros_cost_next_to_nothing() -> None:
+    class Zeros(Composite):
+        """A disk that nobody may read."""
+
+        def read_into(self, offset: int, buffer: memoryview) -> None:
+            raise AssertionError((offset, len(buffer)))
+
+    size = 5 << 30
+    data = packed(Zeros(size, []))
+    assert len(data) < size // 980
+    assert struct.unpack("<II", data[-8:]) == (append_zeros(0, size), size & 0xFFFFFFFF)
+
+
+def test_header_says_what_it_was_given() -> None:
+    content = Bytes(b"text")
+    assert packed(content)[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\x03"
+    data = packed(content, mtime=0x12345678, name="smartos.usb")
+    assert data[:22] == b"\x1f\x8b\x08\x08\x78\x56\x34\x12\0\x03smartos.usb\0"
+    assert unpacked(data) == b"text"
+    assert packed(content, mtime=1 << 32) == packed(content, mtime=-5) == packed(content)
+
+
+def test_an_unknown_library_is_named() -> None:
+    with pytest.raises(InputError, match="no such compression library is installed: lzo"):
+        gzip.choose("fast", "lzo")
+    assert "zlib" in gzip.available()
+    assert {gzip.choose("fast", name).name for name in LIBRARIES} == {f"{name} 3" for name in LIBRARIES}
+
+
+def test_smallest_is_no_larger() -> None:
+    rng = random.Random(1)
+    content = Bytes(" ".join(rng.choices(WORDS, k=60_000)).encode())
+    assert len(packed(content, level="smallest")) < len(packed(content))
+
+
+class Failing(Content):
+    """100 blocks, of which one cannot be read."""
+
+    def __init__(self, bad: int) -> None:
+        self.bad = bad
+        self.reads = 0
+
+    @property
+    def size(self) -> int:
+        return 100 * BLOCK_SIZE
+
+    @property
+    def origin(self) -> str:
+        return "failing"
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        self.reads += 1
+        if offset <= self.bad * BLOCK_SIZE < offset + len(buffer):
+            raise InputError("cannot read: bad sector", where="failing")
+        buffer[::1000] = bytes([1]) * len(buffer[::1000])
+
+
+def test_errors_of_reading_end_it_at_once() -> None:
+    content = Failing(3)
+    before = threading.active_count()
+    with pytest.raises(InputError, match="bad sector"):
+        gzip.compress(content, lambda _data: None, threads=2)
+    assert content.reads < 20
+    assert threading.active_count() == before
+
+
+def test_errors_of_writing_end_it_at_once() -> None:
+    content = Failing(1000)
+    written: list[bytes] = []
+
+    def write(data: bytes) -> None:
+        if len(written) == 5:
+            raise OutputError("no space left")
+        written.append(data)
+
+    before = threading.active_count()
+    with pytest.raises(OutputError, match="no space left"):
+        gzip.compress(content, write, threads=2)
+    assert content.reads < 20
+    assert threading.active_count() == before
+
+
+def test_progress_counts_all_bytes() -> None:
+    class Counter:
+        total = 0
+
+        def advance(self, count: int) -> None:
+            self.total += count
+
+    content = Composite(10 * BLOCK_SIZE + 17, [(BLOCK_SIZE + 5, Bytes(b"x" * 1000)), (7 * BLOCK_SIZE, Bytes(b"y"))])
+    counter = Counter()
+    data = packed(content, progress=counter)
+    assert counter.total == content.size
+    counter = Counter()
+    assert unpacked(data, progress=counter) == content.read()
+    assert counter.total == len(data)
+
+
+def test_reads_all_that_the_format_allows() -> None:
+    header = b"\x1f\x8b\x08\x1e\0\0\0\0\0\x03" + b"\x05\0extra" + b"name\0" + b"a comment\0"
+    header += struct.pack("<H", zlib.crc32(header) & 0xFFFF)
+    member = header + reference.compress(b"first")[10:]
+    assert unpacked(member + reference.compress(b"") + packed(Bytes(b"third"))) == b"firstthird"
+    assert unpacked(member + bytes(1000)) == b"first"
+    broken = bytearray(member)
+    broken[12] ^= 1
+    with pytest.raises(FormatError, match="CRC of the gzip header"):
+        unpacked(bytes(broken))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "cut short"),
+        (b"PK\3\4" + bytes(100), "not a gzip file: it starts with 50 4b"),
+        (b"\x1f\x8b\x07" + bytes(100), "method 7"),
+        (b"\x1f\x8b\x08\xe0" + bytes(100), "flags 0xe0"),
+        (b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 70_000, "does not end"),
+        (b"\x1f\x8b\x08\x08" + bytes(6) + b"n" * 70, "cut short in its header"),
+        (reference.compress(b"x") + b"garbage", "behind the last one"),
+        (reference.compress(b"x") + bytes(600_000) + b"garbage", "behind the last one"),
+        (reference.compress(b"x") + b"\x1f", "cut short"),
+    ],
+)
+def test_what_is_wrong_is_said(data: bytes, message: str) -> None:
+    with pytest.raises(FormatError, match=message):
+        unpacked(data)
+
+
+SAMPLE = packed(Composite(3 * BLOCK_SIZE, [(1000, Bytes(b"some text, some more text " * 200))]))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, len(SAMPLE) - 1), st.integers(1, 255))
+def test_damage_never_goes_unnoticed(offset: int, flip: int) -> None:
+    damaged = bytearray(SAMPLE)
+    damaged[offset] ^= flip
+    try:
+        found = unpacked(bytes(damaged))
+    except FormatError:
+        return
+    # Only the header (time, name, system) and the unused bits before a stored block are not covered by the CRC.
+    assert found == unpacked(SAMPLE)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.integers(0, len(SAMPLE) - 1))
+def test_cut_files_are_errors(size: int) -> None:
+    with pytest.raises(FormatError):
+        unpacked(SAMPLE[:size])
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=400))
+def test_garbage_is_a_format_error(data: bytes) -> None:
+    with pytest.raises(FormatError):
+        unpacked(b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + b"\x04" + data[:7] if len(data) < 5 else data)
+
+
+def test_bombs_are_refused_early() -> None:
+    data = packed(Composite(1 << 30, []))
+    with pytest.raises(FormatError, match="more than the 10,000,000 bytes"):
+        unpacked(data, limit=10_000_000)
+
+
+def test_temporary_copies_are_sparse_and_go_away() -> None:
+    content = Composite(64 * BLOCK_SIZE, [(20 * BLOCK_SIZE, Bytes(b"data" * 1000)), (63 * BLOCK_SIZE, Bytes(b"end"))])
+    assert gzip.is_gzip(Bytes(packed(content)))
+    assert not gzip.is_gzip(Bytes(bytes(100)))
+    copy = gzip.inflate_to_temporary(Bytes(packed(content), "x.usb.gz"))
+    assert (copy.size, copy.origin) == (content.size, "x.usb.gz")
+    assert copy.read() == content.read()
+    assert sum(length for _, length in copy.data_ranges()) < 8 * BLOCK_SIZE
+    with pytest.raises(OutputError, match="cannot make a temporary file"):
+        gzip.inflate_to_temporary(Bytes(packed(content)), folder=Path("/nowhere"))
+
+
+def test_raw_outputs_are_digested(tmp_path: Path) -> None:
+    content = Composite(70 * BLOCK_SIZE + 3, [(i * 3 * BLOCK_SIZE + i, Bytes(bytes([i]) * 999)) for i in range(20)])
+    path = tmp_path / "disk.raw"
+    with Outputs() as outputs:
+        result = raw.write_raw(content, outputs.file(path))
+    assert path.read_bytes() == content.read()
+    assert path.stat().st_blocks * 512 < 21 * BLOCK_SIZE
+    assert (result.size, result.sha256) == (content.size, hashlib.sha256(content.read()).hexdigest())
+
+
+def test_raw_errors_end_the_digest() -> None:
+    class Nowhere:
+        def truncate(self, size: int) -> None: ...
+
+        def write_at(self, offset: int, data: memoryview) -> None:
+            raise OutputError(f"no space left at {offset} for {len(data)}")
+
+    before = threading.active_count()
+    with pytest.raises(OutputError, match="no space left at 1099511627776 for"):
+        raw.write_raw(Composite(2 << 40, [(1 << 40, Bytes(b"x" * 10))]), Nowhere())  # type: ignore[arg-type]
+    assert threading.active_count() == before
