@@ -1,0 +1,100 @@
+"""Placing an inventory: an inode number and addresses for everything in a tree.
+
+Data goes from front to back in the order of the inventory, so a directory, its files and the directories below it are
+neighbours.  An inode is taken from the group in which its data begins, or from the next that has one; those passed
+over serve when the last group has none left.
+"""
+
+from typing import NamedTuple
+
+from imagekit.content import Content
+from imagekit.errors import PlanError
+from imagekit.formats.ufs import layout
+from imagekit.formats.ufs.allocation import Allocator, Full, Run, space
+from imagekit.formats.ufs.geometry import Geometry
+from imagekit.formats.ufs.inventory import LOST_FOUND, Inventory
+from imagekit.tree import Entry
+
+_SECTORS_LIMIT = 1 << 31
+
+
+class Node(NamedTuple):
+    """An inode with its place: runs of fragments of its data in order, and of its blocks of addresses."""
+
+    number: int
+    entry: Entry
+    type: int  # the type bits of ic_smode
+    links: int
+    size: int  # bytes
+    content: Content | None  # None for directories and special files
+    device: int  # ic_db[1] of a device node
+    data: tuple[Run, ...]
+    indirect: tuple[Run, ...]
+
+    @property
+    def fragments(self) -> int:
+        """All that it holds."""
+        return sum(count for _, count in self.data) + sum(count for _, count in self.indirect)
+
+
+class _Numbers:
+    """The inode numbers that are free."""
+
+    def __init__(self, geometry: Geometry) -> None:
+        self._ipg = geometry.ipg
+        self._fpg = geometry.fpg
+        self._end = geometry.inodes
+        self._next = layout.LOST_FOUND_INODE + 1
+        self._passed: list[range] = []
+
+    def take(self, position: int) -> int:
+        """Take a number from the group that holds the fragment `position`, or one near it; raise Full."""
+        number = self._next
+        first = position // self._fpg * self._ipg
+        if number < first:
+            self._passed.append(range(number, first))
+            number = first
+        if number < self._end:
+            self._next = number + 1
+            return number
+        while self._passed:
+            numbers = self._passed[-1]
+            if numbers:
+                self._passed[-1] = numbers[1:]
+                return numbers[0]
+            self._passed.pop()
+        raise Full
+
+
+def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocator]:
+    """Return the inodes with their places, and what is free after that; raise Full when it does not fit."""
+    allocator = Allocator(geometry)
+    numbers = _Numbers(geometry)
+    bsize, fsize, frag = geometry.bsize, geometry.fsize, geometry.frag
+    nodes = []
+    for item in inventory.items:
+        entry, kind, links, size, content, device = item
+        if entry.path == LOST_FOUND:
+            number = layout.LOST_FOUND_INODE
+        elif entry.path:
+            number = numbers.take(allocator.position)
+        else:
+            number = layout.ROOT_INODE
+        blocks, tail, indirect = space(size, bsize, fsize)
+        addresses: tuple[Run, ...] = tuple(allocator.blocks(indirect)) if indirect else ()
+        data: list[Run] = allocator.blocks(blocks) if blocks else []
+        if tail:
+            address = allocator.fragments(tail)
+            if data and sum(data[-1]) == address:
+                data[-1] = (data[-1][0], data[-1][1] + tail)
+            else:
+                data.append((address, tail))
+        if (blocks + indirect) * frag * geometry.nspf >= _SECTORS_LIMIT:
+            raise too_large(entry, size)
+        nodes.append(Node(number, entry, kind, links, size, content, device, tuple(data), addresses))
+    return nodes, allocator
+
+
+def too_large(entry: Entry, size: int) -> PlanError:
+    """Return the error for a file that no UFS can hold."""
+    return PlanError(f"a file of {size:,} bytes is past what UFS can hold, which is 1 TiB", where=f"/{entry.path}")

@@ -1,0 +1,161 @@
+"""The plan of a UFS image: every number decided, nothing read or written yet."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from imagekit.content import Composite
+from imagekit.errors import PlanError
+from imagekit.formats.ufs.allocation import Full
+from imagekit.formats.ufs.fit import Demand, ImageTooSmallError, Largest, size_for
+from imagekit.formats.ufs.geometry import Geometry
+from imagekit.formats.ufs.inventory import Inventory, Names
+from imagekit.formats.ufs.placement import Node, place
+from imagekit.formats.ufs.writer import render
+from imagekit.tree import Tree
+
+_TIME_LIMIT = 1 << 31
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """How full a file system is."""
+
+    data: int  # bytes that can hold data
+    used: int  # bytes that do
+    free_blocks: int
+    free_fragments: int  # outside free blocks
+    inodes: int  # all but the two reserved ones
+    used_inodes: int
+
+    @property
+    def free(self) -> int:
+        """Bytes that are free."""
+        return self.data - self.used
+
+    @property
+    def free_inodes(self) -> int:
+        """Inodes that are free."""
+        return self.inodes - self.used_inodes
+
+    def __str__(self) -> str:
+        return (
+            f"{self.used // 1024:,} of {self.data // 1024:,} KiB used ({_percent(self.used, self.data)}), "
+            f"{self.used_inodes:,} of {self.inodes:,} inodes ({_percent(self.used_inodes, self.inodes)})"
+        )
+
+
+def _percent(part: int, whole: int) -> str:
+    return f"{100 * part / whole:.1f} %" if whole else "-"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, repr=False)
+class Plan:
+    """A UFS image that can be written: `content()` is its bytes."""
+
+    geometry: Geometry
+    time: int  # seconds since 1970, of the file system and its groups
+    optimise: Literal["space", "time"]
+    minfree: int  # percent
+    nodes: tuple[Node, ...]
+    directories: dict[str, Names]
+    numbers: dict[str, int]  # inode of each path; hard links are not in it
+    free: bytes  # for every block the bits of its free fragments, lowest first
+    usage: Usage
+
+    @property
+    def size(self) -> int:
+        """The size of the image in bytes."""
+        return self.geometry.image_size
+
+    def content(self, origin: str = "UFS image") -> Composite:
+        """Return the image: metadata made here, and the contents of the tree's files in their places."""
+        return render(self, origin)
+
+    def as_dict(self, *, entries: bool = False) -> dict[str, Any]:
+        """Return the plan as data for JSON; with `entries`, every inode and its runs of fragments too."""
+        result: dict[str, Any] = {
+            "format": "ufs",
+            "time": self.time,
+            "optimise": self.optimise,
+            "minfree": self.minfree,
+            "geometry": asdict(self.geometry),
+            "usage": asdict(self.usage) | {"free": self.usage.free, "free_inodes": self.usage.free_inodes},
+        }
+        if entries:
+            result["entries"] = [
+                {
+                    "path": f"/{node.entry.path}",
+                    "inode": node.number,
+                    "links": node.links,
+                    "size": node.size,
+                    "data": node.data,
+                    "indirect": node.indirect,
+                }
+                for node in self.nodes
+            ]
+        return result
+
+    def __str__(self) -> str:
+        g = self.geometry
+        return (
+            f"UFS of {g.image_size // 1024:,} KiB, blocks of {g.bsize}/{g.fsize} bytes, {g.ncg} groups, "
+            f"{g.nbpi:,} bytes per inode: {self.usage}"
+        )
+
+
+def plan(  # noqa: PLR0913 - newfs has as many options
+    tree: Tree,
+    size: int,
+    *,
+    time: int,
+    block_size: int = 4096,
+    fragment_size: int = 1024,
+    bytes_per_inode: int | None = None,
+    optimise: Literal["space", "time"] = "space",
+    minfree: int = 0,
+) -> Plan:
+    """Plan a UFS image of `size` bytes (that of the lofi file) with what is in the tree.
+
+    `time` is seconds since 1970; `bytes_per_inode` is what newfs takes by itself when it is None.  A lost+found is added
+    unless the tree has one.  Raise PlanError for what UFS cannot hold, ImageTooSmallError when it does not fit.
+    """
+    if not 0 <= time < _TIME_LIMIT:
+        raise PlanError(f"the time {time} is outside 1970..2038, which is what UFS can hold")
+    if not 0 <= minfree <= 99:
+        raise PlanError(f"{minfree} percent cannot be kept free", hint="0..99 can")
+    geometry = Geometry.of(
+        size, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode
+    )
+    inventory = Inventory.of(tree, block_size=block_size, time=time)
+    demand = Demand.of(inventory.items, block_size, fragment_size)
+    try:
+        if not demand.fits(geometry):
+            raise Full  # noqa: TRY301 - one way out for both ways of not fitting
+        nodes, allocator = place(inventory, geometry)
+    except Full:
+        needed = size_for(
+            inventory, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode
+        )
+        largest = Largest.of(inventory.items, block_size, fragment_size)
+        raise ImageTooSmallError(demand, geometry, needed, largest) from None
+    free = bytes(allocator.free)
+    free_blocks = free.count((1 << geometry.frag) - 1)
+    free_fragments = geometry.dsize - demand.fragments
+    return Plan(
+        geometry=geometry,
+        time=time,
+        optimise=optimise,
+        minfree=minfree,
+        nodes=tuple(nodes),
+        directories=inventory.directories,
+        numbers={node.entry.path: node.number for node in nodes},
+        free=free,
+        usage=Usage(
+            data=geometry.dsize * geometry.fsize,
+            used=demand.fragments * geometry.fsize,
+            free_blocks=free_blocks,
+            free_fragments=free_fragments - free_blocks * geometry.frag,
+            inodes=geometry.inodes - 2,
+            used_inodes=demand.inodes,
+        ),
+    )
