@@ -21,8 +21,6 @@ from imagekit.tree import File
 
 CDBOOT = "boot/cdboot"
 EFIBOOT = "boot/efiboot.img"
-CDBOOT_SECTORS = 4
-"""512-byte sectors that the BIOS loads; cdboot loads the rest of itself."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +93,7 @@ def plan(request: Request) -> Plan:
         time=time,
         boot=[
             # SeaBIOS boots only when the BIOS entry is the first, default one.
-            iso9660.BootEntry(path=CDBOOT, platform="bios", boot_info_table=True, load_sectors=CDBOOT_SECTORS),
+            iso9660.BootEntry(path=CDBOOT, platform="bios", boot_info_table=True),
             iso9660.BootEntry(path=EFIBOOT, platform="efi"),
         ],
     )
