@@ -4,7 +4,7 @@ What comes out is what smartos-live's tools/build_manifest and tools/sorter make
 field, by code point; a line replaces an earlier one with the same second field; the text of a line is kept as it is.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from imagekit.manifest.findings import Finding, FindingsError, at
@@ -41,6 +41,11 @@ def combine(directives: Iterable[Directive], *, strict: bool = False) -> Combina
     return Combination(tuple(last[key] for key in sorted(last)), tuple(findings))
 
 
+def sort_key(line: str) -> str:
+    """Return what a manifest's line is sorted by: its second field.  The line has single blanks."""
+    return line.split(" ", 2)[1]
+
+
 def repetitions(directives: Iterable[Directive]) -> list[Finding]:
     """Return M301 and M302 for every directive whose path an earlier one has."""
     first: dict[str, Directive] = {}
@@ -69,8 +74,3 @@ def describe(directive: Directive) -> str:
     if directive.kind in "sh":
         return f"a {kind} to {directive.target}"
     return f"a {kind} {directive.mode:04o} {directive.user}:{directive.group}"
-
-
-def by_path(directives: Sequence[Directive]) -> dict[str, Directive]:
-    """Return the directive that stands at each path: the last one, in the place of the first."""
-    return {directive.path: directive for directive in directives}

@@ -131,6 +131,15 @@ class ProtoPath:
                 return proto, entry, True
         return None
 
+    def is_hidden(self, path: str) -> bool:
+        """Tell whether a folder above `path` could not be listed, so that nobody knows what is in it."""
+        for proto in self.protos:
+            above = path if proto.unreadable else ""
+            while above := above.rpartition("/")[0]:
+                if above in proto.unreadable:
+                    return True
+        return False
+
     def unreadable(self) -> Iterator[tuple[str, str]]:
         """Yield (path on disk, reason) of the folders that could not be listed."""
         for proto in self.protos:

@@ -43,6 +43,18 @@ def path_findings(directive: Directive) -> Iterator[Finding]:
         yield at(directive, "M206", message)
 
 
+def standing(directives: Iterable[Directive]) -> tuple[dict[str, Directive], list[Finding]]:
+    """Return the last directive at each path that can be, and M201 to M206 about all paths."""
+    entries: dict[str, Directive] = {}
+    findings: list[Finding] = []
+    for directive in directives:
+        wrong = list(path_findings(directive))
+        findings += wrong
+        if not any(finding.severity == "error" for finding in wrong):
+            entries[directive.path] = directive
+    return entries, findings
+
+
 def missing_directories(entries: Mapping[str, Directive]) -> tuple[list[str], list[Finding]]:
     """Return the directories that no entry makes but others need, in the order of need, and M303 and M304 about them.
 

@@ -16,7 +16,7 @@ from imagekit.manifest.combine import repetitions
 from imagekit.manifest.findings import Finding, FindingsError, Severity, at, without_allowed
 from imagekit.manifest.grammar import Directive
 from imagekit.manifest.proto import ProtoPath
-from imagekit.manifest.relations import escaping_links, hard_links, missing_directories, path_findings
+from imagekit.manifest.relations import escaping_links, hard_links, missing_directories, standing
 from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
 
@@ -122,21 +122,14 @@ def _standing(directives: Sequence[Directive]) -> tuple[dict[str, Directive], li
     That two lines differ in mode or owner is no more than a warning: the last stands, as in a combined manifest.  That
     they make two kinds of entry is an error: both would be made.
     """
-    last = {directive.path: directive for directive in directives}
-    findings = []
-    if len(last) < len(directives):
+    entries, findings = standing(directives)
+    if len(entries) < len(directives):
         kinds: dict[str, set[str]] = {}
         for directive in directives:
             kinds.setdefault(directive.path, set()).add(directive.kind)
         for finding in repetitions(directives):
             severity: Severity = "error" if len(kinds[finding.path]) > 1 else "warning"
             findings.append(replace(finding, severity=severity))
-    entries = {}
-    for path, directive in last.items():
-        wrong = list(path_findings(directive))
-        findings += wrong
-        if not any(finding.severity == "error" for finding in wrong):
-            entries[path] = directive
     return entries, findings
 
 
@@ -227,7 +220,7 @@ class _Contents:
         """Return the content of a file, or None with a finding."""
         found = self._protos.locate_file(directive.path)
         if found is None:
-            if not self._is_hidden(directive.path):
+            if not self._protos.is_hidden(directive.path):
                 self._report(directive, "M401", f"{directive.path} is missing from {self._roots}")
             return None
         proto, entry, through_link = found
@@ -251,16 +244,6 @@ class _Contents:
 
     def _report(self, directive: Directive, code: str, message: str) -> None:
         self._findings.append(at(directive, code, message))
-
-    def _is_hidden(self, path: str) -> bool:
-        """Tell whether a folder above `path` could not be listed, so that nobody knows what is in it."""
-        for proto in self._protos.protos:
-            if proto.unreadable:
-                above = path
-                while above := above.rpartition("/")[0]:
-                    if above in proto.unreadable:
-                        return True
-        return False
 
     def unreadable_folders(self) -> Iterator[Finding]:
         """Yield M406 for the folders that could not be listed."""

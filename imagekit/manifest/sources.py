@@ -67,3 +67,26 @@ def read_manifests(paths: Iterable[Path]) -> list[Directive]:
     parsed = parse_files(paths)
     refuse_bad_lines(line for one in parsed for line in one.bad)
     return [directive for one in parsed for directive in one.directives]
+
+
+def workspace_manifests(root: Path) -> list[Path]:
+    """Return where a smartos-live workspace has its manifest: manifest.gen once it is made, else manifest.d."""
+    for name in ("manifest.gen", "manifest.d"):
+        if (root / name).exists():
+            return [root / name]
+    raise InputError(
+        "no manifest was given, and neither manifest.gen nor manifest.d is here",
+        where=str(root),
+        hint="name one with -m, or run inside a smartos-live workspace",
+    )
+
+
+def workspace_protos(root: Path) -> list[Path]:
+    """Return where a smartos-live workspace has its proto area."""
+    if (root / "proto").is_dir():
+        return [root / "proto"]
+    raise InputError(
+        "no proto area was given, and no proto is here",
+        where=str(root),
+        hint="name one with -p, or run inside a smartos-live workspace after a build",
+    )

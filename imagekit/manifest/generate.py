@@ -1,0 +1,55 @@
+"""A manifest for what is there: a Tree written down as directives."""
+
+import re
+
+from imagekit.errors import InputError
+from imagekit.manifest.combine import sort_key
+from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
+
+_UNWRITABLE = re.compile(r"[\x00-\x20\x7f]")
+
+
+def manifest_of(tree: Tree, *, user: str = "root", group: str = "root") -> str:
+    """Return the manifest that describes a Tree: its modes and links, all owned by `user` and `group`.
+
+    Raise one InputError for all names that no manifest can hold (white space, a leading #, = in a link's name) and for
+    entries that no directive makes.
+    """
+    lines: list[str] = []
+    problems: list[str] = []
+    for entry in tree:
+        if not entry.path:
+            continue
+        problem = _problem(entry)
+        if problem:
+            problems.append(f"/{entry.path!r}: {problem}" if "\n" in entry.path else f"/{entry.path}: {problem}")
+        else:
+            lines.append(_line(entry, user, group))
+    if problems:
+        listing = "".join(f"\n  {problem}" for problem in problems)
+        raise InputError(f"a manifest cannot hold these:{listing}", hint="rename them, or take them out")
+    return "".join(f"{line}\n" for line in sorted(lines, key=sort_key))
+
+
+def _problem(entry: Entry) -> str | None:
+    """Say why no directive can describe an entry, or return None."""
+    if not isinstance(entry, (Directory, File, Symlink, HardLink)):
+        return f"found a {entry.KIND}, expected files, directories and links"
+    if _UNWRITABLE.search(entry.path):
+        return "found white space or a control character in the path"
+    if entry.path.startswith("#"):
+        return "found a path that starts with #, which would start a comment"
+    if isinstance(entry, (Symlink, HardLink)):
+        if "=" in entry.path:
+            return "found = in the path of a link, which would end the path"
+        if _UNWRITABLE.search(entry.target) or not entry.target:
+            return f"found the target {entry.target!r}, expected one without white space and control characters"
+    return None
+
+
+def _line(entry: Entry, user: str, group: str) -> str:
+    if isinstance(entry, Symlink):
+        return f"s {entry.path}={entry.target}"
+    if isinstance(entry, HardLink):
+        return f"h {entry.path}={entry.target}"
+    return f"{'d' if isinstance(entry, Directory) else 'f'} {entry.path} {entry.mode:04o} {user} {group}"
