@@ -79,15 +79,19 @@ code:   xor ax, ax
         jne fail
         mov si, m_volume
         call puts
-        mov eax, [BUFFER+158]           ; root directory record: its sector and length
-        mov edx, [BUFFER+166]
         mov byte [BUFFER+72], 0
         mov si, BUFFER + 40             ; volume identifier
         call puts
-        mov bx, n_boot
-        call find
-        mov bx, n_loader
-        call find
+        mov eax, [BUFFER+158]           ; root directory record: its sector and length
+        mov edx, [BUFFER+166]
+        mov bx, n_capitals
+        call lookup
+        jnc .loader
+        mov bx, n_small
+        call lookup
+        mov si, m_none
+        jc fail
+.loader:mov eax, ecx
         mov si, m_loader
         call field
         mov si, m_length
@@ -113,8 +117,24 @@ leave:  mov dx, 0xf4                    ; ends QEMU (isa-debug-exit)
 .halt:  hlt
         jmp .halt
 
-; In the directory at sector eax of edx bytes, find the name at bx, in capitals or in lower case: its sector in eax, its
-; length in edx.  A record: its length at 0, sector at 2, data length at 10, name's length at 32, name at 33.
+; In the directory at sector eax of edx bytes, look up the two names at bx, one in the other.  Carry: not found; else the
+; sector in ecx, the length in edx.  eax is kept, and edx when not found.
+lookup: push eax
+        push edx
+        call find
+        jc .none
+        call find
+        jc .none
+        mov ecx, eax
+        add sp, 4
+        pop eax
+        ret
+.none:  pop edx
+        pop eax
+        ret
+
+; In the directory at sector eax of edx bytes, find the name at bx: its sector in eax, length in edx, bx behind the name.
+; A record: its length at 0, sector at 2, data length at 10, length of the name at 32, name at 33.
 find:   call read
         mov di, BUFFER
 .record:cmp byte [di], 0
@@ -123,21 +143,23 @@ find:   call read
         push di
         lea si, [di+33]
         mov di, bx
-.char:  lodsb
-        cmp byte [di], 0
-        je .end
-        cmp al, [di]
-        je .same
-        or al, 0x20
+.char:  cmp byte [di], 0
+        je .rest
+        lodsb
         cmp al, [di]
         jne .no
-.same:  inc di
+        inc di
         loop .char
         cmp byte [di], 0
-        jne .no
-        mov al, ';'
-.end:   cmp al, '.'
         je .yes
+        jmp .no
+.rest:  lodsb                           ; behind the name may stand a dot, and then a version
+        cmp al, '.'
+        jne .version
+        dec cx
+        jz .yes
+        lodsb
+.version:
         cmp al, ';'
         je .yes
 .no:    pop di
@@ -148,11 +170,13 @@ find:   call read
 .next:  inc eax
         sub edx, 2048
         ja find
-        mov si, m_none
-        jmp fail
-.yes:   pop di
+        stc
+        ret
+.yes:   lea bx, [di+1]
+        pop di
         mov eax, [di+2]
         mov edx, [di+10]
+        clc
         ret
 
 field:  call puts                       ; si: " name=", eax: the value
@@ -168,8 +192,8 @@ read:   mov [packet.lba], eax           ; sector eax to BUFFER; all registers ar
         popad
         ret
 %include "print16.inc"
-n_boot    db "boot", 0
-n_loader  db "loader", 0
+n_capitals db "BOOT", 0, "LOADER", 0
+n_small   db "boot", 0, "loader", 0
 m_drive   db "CDBOOT-STANDIN drive=", 0
 m_pvd     db " pvd=", 0
 m_file    db " file=", 0

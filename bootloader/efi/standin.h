@@ -20,8 +20,8 @@ uint32_t crc32(uint32_t crc, const uint8_t *data, size_t count); /* as in zlib; 
 
 /* console.c: where the report goes.  Until a console is chosen, say() goes to the firmware's consoles and 0xe9.
    Formats: %s a string, %d an unsigned 64-bit number, %x 32 bits in eight hexadecimal digits. */
-bool console_choose(const char *name, const char *mode, uint32_t *speed); /* false: no such console on this machine;
-									     speed: of the port as it is now set */
+/* Make the named console the one to print on; speed: that of the port as it is now.  False: it is not there. */
+bool console_choose(const char *name, const char *mode, uint32_t *speed);
 void say(const char *format, ...);
 _Noreturn void fail(const char *format, ...);
 _Noreturn void leave(uint8_t value);
