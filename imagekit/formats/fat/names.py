@@ -9,7 +9,7 @@ from functools import lru_cache
 from pyfatfs.DosDateTime import DosDateTime
 
 from imagekit.errors import PlanError
-from imagekit.formats.fat.layout import LAST, LONG_NAME, LONG_RECORD, UNITS_PER_RECORD
+from imagekit.formats.fat.layout import LAST, LONG_NAME, LONG_RECORD, NO_LABEL, UNITS_PER_RECORD
 
 MAX_NAME = 255  # UTF-16 code units
 
@@ -138,12 +138,20 @@ def long_records(name: str, alias: bytes) -> bytes:
 def check_label(label: str) -> None:
     """Raise PlanError unless `label` can be a volume label ("" is none)."""
     bad = sorted(set(re.findall(r"[^A-Z0-9!#$%&'()@^_`{}~ -]", label)))
-    if len(label) > 11 or bad or label != label.strip() or label == "NO NAME":
-        found = f"it has {' '.join(map(ascii, bad))}" if bad else f"it has {len(label)} characters"
-        raise PlanError(
-            f"not a FAT volume label: {label!r}: {found}",
-            hint="at most 11 characters: capital letters, digits, spaces inside, and !#$%&'()-@^_`{}~",
-        )
+    if bad:
+        found = f"it has {' '.join(map(ascii, bad))}"
+    elif len(label) > 11:
+        found = f"it has {len(label)} characters"
+    elif label != label.strip():
+        found = "it begins or ends with a space"
+    elif label == NO_LABEL:
+        found = "it says that there is no label"
+    else:
+        return
+    raise PlanError(
+        f"not a FAT volume label: {label!r}: {found}",
+        hint="at most 11 characters: capital letters, digits, spaces inside, and !#$%&'()-@^_`{}~",
+    )
 
 
 @lru_cache(maxsize=1024)

@@ -130,7 +130,7 @@ class _Reader:
                 raise FormatError("the directory has two entries of this name", where=where)
             if len(path) > MAX_PATH or len(tree) > _MAX_ENTRIES:
                 raise FormatError(
-                    f"more than is read: {len(tree):,} entries, a path of {len(path):,} characters; the limits are "
+                    f"too much to read: {len(tree):,} entries, a path of {len(path):,} characters; the limits are "
                     f"{_MAX_ENTRIES:,} and {MAX_PATH:,}",
                     where=where,
                 )

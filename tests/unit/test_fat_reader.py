@@ -1,0 +1,273 @@
+"""The FAT reader against damage: every one is a FormatError that names the place, never a loop or another exception."""
+
+import struct
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imagekit.content import Bytes, Content
+from imagekit.errors import FormatError
+from imagekit.formats import fat
+from imagekit.formats.fat.layout import LONG_RECORD, RECORD
+from imagekit.formats.fat.names import long_records
+from imagekit.tree import File, Tree
+
+SIZE = 34_099_200
+END = 0x0FFFFFFF
+
+
+class Patched(Content):
+    """Another content with some bytes replaced."""
+
+    def __init__(self, base, patches, size=None):
+        self._base = base
+        self._patches = patches
+        self._size = base.size if size is None else size
+
+    @property
+    def size(self):
+        return self._size
+
+    @property
+    def origin(self):
+        return "x.img"
+
+    def read_into(self, offset, buffer):
+        self._base.read_into(offset, buffer)
+        for place, data in self._patches:
+            for index, byte in enumerate(data, place - offset):
+                if 0 <= index < len(buffer):
+                    buffer[index] = byte
+
+
+def make():
+    tree = Tree()
+    files = {
+        "one": 1500,
+        "two": 2000,
+        "dir/three": 700,
+        "dir/deep/four": 10,
+        "none": 0,
+        "dir/Long Name Of This.text": 5,
+    }
+    for path, size in files.items():
+        tree.add_parents(path)
+        tree.add(File(path=path, content=Bytes(path.encode()[-1:] * size)))
+    return fat.plan(tree, SIZE, label="DAMAGE", volume_id=1)
+
+
+PLAN = make()
+IMAGE = PLAN.content("x.img")
+AT = {placed.entry.path: placed for placed in PLAN.placed()}
+ROOT = PLAN.directories[0].offset
+TABLE = PLAN.geometry.fat_offset(0)
+
+
+def table(cluster, value):
+    return (TABLE + 4 * cluster, struct.pack("<L", value))
+
+
+def record(directory, alias):
+    """Return where the directory record with a short name lies."""
+    offset = AT[directory].offset
+    return offset + IMAGE.read(offset, 512).index(alias)
+
+
+def first_cluster(path, value):
+    alias, directory = AT[path].alias, AT[path].entry.parent
+    at = record(directory, alias)
+    return [(at + 20, struct.pack("<H", value >> 16)), (at + 26, struct.pack("<H", value & 0xFFFF))]
+
+
+def size_of(path, value):
+    return (record(AT[path].entry.parent, AT[path].alias) + 28, struct.pack("<L", value))
+
+
+def test_undamaged_and_patched_with_the_same():
+    volume = fat.read_volume(Patched(IMAGE, [(0, IMAGE.read(0, 512))]))
+    assert [entry.path for entry in volume.tree if isinstance(entry, File)] == [
+        "one", "two", "dir/three", "dir/deep/four", "dir/Long Name Of This.text", "none",
+    ]  # fmt: skip
+    assert volume.tree["dir/three"].content.origin == "x.img!/dir/three"
+
+
+HEADERS = {
+    "no mark": ([(510, b"\0\0")], "ends in '00 00'"),
+    "exfat": ([(3, b"EXFAT   "), (11, bytes(53))], "0 bytes per sector.*EXFAT"),
+    "sector size": ([(11, b"\x01\x02")], "513 bytes per sector"),
+    "cluster size": ([(13, b"\x03")], "3 sectors per cluster"),
+    "no cluster size": ([(13, b"\0")], "0 sectors per cluster"),
+    "nothing reserved": ([(14, b"\0\0")], "no reserved sectors"),
+    "no tables": ([(16, b"\0")], "0 copies"),
+    "255 tables": ([(16, b"\xff")], "255 copies"),
+    "root records": ([(17, b"\x10\0")], "16 records"),
+    "media": ([(21, b"\x01")], "media byte 0x1"),
+    "fat16 with 0 root records": ([(22, b"\x40\0")], "0 records"),
+    "no sectors": ([(32, bytes(4))], "0 sectors in all"),
+    "few sectors": ([(32, b"\x10\0\0\0")], "16 sectors in all"),
+    "more sectors than there are": ([(32, b"\x8c\x04\x01\x00")], "has 34,150,400 bytes, but only 34,099,200"),
+    "short table": ([(36, b"\x10\0\0\0")], "room for 2,048 entries"),
+    "no table": ([(36, bytes(4))], "the table has 0 sectors"),
+    "huge table": ([(36, b"\xff\xff\xff\xff")], "data area starts at"),
+    "active table": ([(40, b"\x85\0")], "table 5 is the active one of 2"),
+    "root cluster 0": ([(44, bytes(4))], "first cluster is number 0"),
+    "root cluster far": ([(44, b"\xff\xff\xff\x7f")], "first cluster is number 2,147,483,647"),
+}
+
+CHAINS = {
+    "root chain free": ([table(2, 0)], "cluster 2 leads to a free one"),
+    "root chain circle": ([table(2, 2)], "x.img!/: its chain .* circle"),
+    "circle": ([table(AT["two"].cluster + 2, AT["two"].cluster)], "x.img!/two: its chain .* circle"),
+    "cross": ([table(AT["two"].cluster, AT["one"].cluster + 1)], "/two: its chain of clusters meets that of /one in"),
+    "same start": (first_cluster("two", AT["one"].cluster), "/two: .* meets that of /one"),
+    "out of range": ([table(AT["one"].cluster, 0x0FFFFFF0)], "/one: .* number 268,435,440; there are 2 to"),
+    "to cluster 1": ([table(AT["one"].cluster, 1)], "/one: .* number 1;"),
+    "bad": ([table(AT["one"].cluster, 0x0FFFFFF7)], "/one: .* marked as bad"),
+    "free": ([table(AT["one"].cluster + 1, 0)], "/one: .* leads to a free one"),
+    "short chain": ([table(AT["one"].cluster, END)], "/one: .* 1,500 bytes, for which it needs 3 .* has 1"),
+    "long chain": ([table(AT["one"].cluster + 2, 300), table(300, END)], "/one: .* more than the 3"),
+    "starts at the end mark": (first_cluster("one", END), "/one: .* number 268,435,455"),
+    "starts nowhere": (first_cluster("one", 0), "/one: the file has 1,500 bytes, but its first cluster is 0"),
+    "0 bytes with a cluster": (first_cluster("none", 300), "/none: the file has 0 bytes, but its first cluster is 300"),
+    "4 GiB": ([size_of("one", 0xFFFFFFFF)], "/one: .* 4,294,967,295 bytes, for which it needs 8,388,608"),
+    "directory at 0": (first_cluster("dir", 0), "/dir: .* number 0;"),
+    "directory is its parent": (first_cluster("dir/deep", AT["dir"].cluster), "/dir/deep: .* meets that of /dir "),
+    "directory is the root": (first_cluster("dir", 2), "/dir: .* meets that of / in cluster 2"),
+    "directory is a file": (first_cluster("dir/deep", AT["dir/three"].cluster), "meets that of"),
+}
+
+NAMES = {
+    "slash": ([(record("", b"ONE  "), b"A/B")], "x.img!/: no file can have this name: 'A/B"),
+    "control": ([(ROOT + 32 + 1, b"\x07\0")], r"'\\x07"),
+    "long name with a slash": ([(ROOT + 32 + 1, b"/\0")], "with '/'"),
+    "twice": ([(record("", b"TWO  ") - 32, IMAGE.read(record("", b"ONE  ") - 32, 43))], "two entries of this name"),
+    "no name": ([(record("", b"ONE  ") - 32, b"\xe5"), (record("", b"ONE  "), b" " * 11)], "has no name"),
+}
+
+
+@pytest.mark.parametrize(("patches", "says"), [*HEADERS.values(), *CHAINS.values(), *NAMES.values()],
+                         ids=[*HEADERS, *CHAINS, *NAMES])  # fmt: skip
+def test_damage(patches, says):
+    with pytest.raises(FormatError, match=says) as error:
+        fat.read(Patched(IMAGE, patches))
+    assert error.value.where.startswith("x.img")
+
+
+@pytest.mark.parametrize("size", [0, 1, 511, 512, 100_000, SIZE - 1])
+def test_cut_short(size):
+    with pytest.raises(FormatError):
+        fat.read(Patched(IMAGE, [], size))
+
+
+def test_a_directory_of_endless_length():
+    clusters = range(1000, 1000 + 5000)
+    chain = [table(cluster, cluster + 1) for cluster in clusters]
+    filled = [(PLAN.geometry.offset(cluster), b"\xe5" + bytes(31)) for cluster in clusters]
+    with pytest.raises(FormatError, match="more than the 4,096"):
+        fat.read(Patched(IMAGE, [table(2, 1000), *chain, *filled]))
+
+
+def test_an_orphaned_long_name_gives_way_to_the_short_one():
+    at = record("dir", AT["dir/Long Name Of This.text"].alias)
+    for patch in [
+        (at - 32 + 13, b"\0"),  # another checksum
+        (at - 64 + 13, b"\0"),  # of the first record only
+        (at - 64, b"\x43"),  # a piece is missing
+        (at - 64, b"\xe5"),  # the record with the end of the name is deleted
+        (at - 64, b"\x02"),  # not marked as the last
+        (at - 32, b"\x02"),  # the same piece twice
+        (at - 32, b"\x41"),  # a second beginning, with the wrong checksum
+        (at - 32 + 1, b"\x00\xd8"),  # half a surrogate pair
+        (at, b"M"),  # the file was renamed by a system that knows no long names
+    ]:
+        patches = [patch, (at - 32 + 13, b"\0")] if patch[1] == b"\x41" else [patch]
+        found = [entry.name for entry in fat.read(Patched(IMAGE, patches)).children("dir")]
+        assert found[2] in {"LONGNA~1.TEX", "MONGNA~1.TEX"}, patch
+
+
+def test_deleted_entries_and_labels_below_the_root_are_left_out():
+    at = record("", b"ONE  ")
+    tree = fat.read(Patched(IMAGE, [(at - 32, b"\xe5"), (at, b"\xe5")]))
+    assert "one" not in tree
+    assert "two" in tree
+    label = record("dir", AT["dir/three"].alias)
+    assert "dir/three" not in fat.read(Patched(IMAGE, [(label + 11, b"\x08")]))
+
+
+def test_attributes_case_bits_and_old_characters():
+    at = record("", b"TWO  ")
+    for patches, name, mode in [
+        ([(at - 32, b"\xe5"), (at + 12, b"\x08"), (at, b"TWO     EXT")], "two.EXT", 0o644),
+        ([(at - 32, b"\xe5"), (at + 12, b"\x10"), (at, b"TWO     EXT")], "TWO.ext", 0o644),
+        ([(at - 32, b"\xe5"), (at, b"\x05\x81     "), (at + 11, b"\x21")], "σü", 0o444),
+    ]:
+        entry = fat.read(Patched(IMAGE, patches))[name]
+        assert entry.mode == mode
+
+
+def test_dirty_volumes_say_so():
+    assert fat.read_volume(IMAGE).clean
+    assert not fat.read_volume(Patched(IMAGE, [(TABLE + 7, b"\x07")])).clean
+    assert not fat.read_volume(Patched(IMAGE, [(TABLE + 7, b"\x0b")])).clean
+
+
+def test_the_second_table_can_be_the_active_one():
+    broken = [table(cluster, 0) for cluster in range(2, 20)]
+    tree = fat.read(Patched(IMAGE, [*broken, (40, b"\x81\0")]))
+    assert tree["one"].content.read() == b"e" * 1500
+
+
+def test_high_bits_of_a_table_entry_are_not_its_own():
+    patches = [
+        (TABLE + 4 * cluster + 3, bytes([0xF0 | IMAGE.read(TABLE + 4 * cluster + 3, 1)[0]])) for cluster in range(2, 20)
+    ]
+    assert fat.read(Patched(IMAGE, patches))["one"].content.size == 1500
+
+
+def test_a_path_of_absurd_length():
+    """400 directories, each in the one before, with long names."""
+    name = "n" * 255
+    start, patches = 5000, []
+    long = long_records(name, b"NNNNNN~1   ")
+    for depth in range(400):
+        cluster = start + 2 * depth
+        patches += [table(cluster, cluster + 1), table(cluster + 1, END)]
+        short = RECORD.pack(b"NNNNNN~1   ", 0x10, 0, 0, 0, 0, 0, 0, 0, 0, cluster + 2, 0)
+        patches.append((PLAN.geometry.offset(cluster), long + short))
+    with pytest.raises(FormatError, match=r"too much to read: .* a path of 4,099 characters") as error:
+        fat.read(Patched(IMAGE, [*patches, *first_cluster("dir", start)]))
+    assert error.value.where.startswith("x.img!/dir/nnn")
+
+
+METADATA = st.one_of(
+    st.integers(0, 90),
+    st.integers(TABLE, TABLE + 4 * 20),
+    st.integers(ROOT, ROOT + 32 * 12),
+    st.integers(AT["dir"].offset, AT["dir"].offset + 32 * 10),
+)
+CHANGE = st.tuples(
+    METADATA, st.one_of(st.sampled_from([0, 1, 2, 3, 5, 0xE5, 0xFF, 0x0F, 0x10, 0x41]), st.integers(0, 255))
+)
+
+
+@given(st.lists(CHANGE, min_size=1, max_size=6))
+@settings(deadline=None, max_examples=400)
+def test_any_damage_is_either_harmless_or_a_format_error(changes):
+    image = Patched(IMAGE, [(offset, bytes([value])) for offset, value in changes])
+    try:
+        tree = fat.read(image)
+        assert sum(len(file.content.read()) for file in tree.files()) <= SIZE
+    except FormatError as error:
+        assert error.where.startswith("x.img")  # noqa: PT017 - there may be no error
+
+
+@given(st.binary(max_size=4096))
+@settings(max_examples=100)
+def test_noise_is_no_file_system(data):
+    with pytest.raises(FormatError):
+        fat.read(Bytes(data))
+
+
+def test_the_records_are_32_bytes():
+    assert RECORD.size == LONG_RECORD.size == 32
