@@ -1,0 +1,17 @@
+"""ISO 9660 images with Rock Ridge and El Torito: `plan` makes them, `read` and `read_volume` read them."""
+
+from imagekit.formats.iso.plan import BootEntry, BootPlan, Extent, IsoPlan
+from imagekit.formats.iso.reader import BootImage, Volume, read, read_volume
+from imagekit.formats.iso.writer import plan
+
+__all__ = [
+    "BootEntry",
+    "BootImage",
+    "BootPlan",
+    "Extent",
+    "IsoPlan",
+    "Volume",
+    "plan",
+    "read",
+    "read_volume",
+]
