@@ -46,6 +46,7 @@ def _console(_context: click.Context, _parameter: click.Parameter, value: str) -
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+PATH = click.Path(path_type=Path)
 
 console = click.option(
     "-c",
@@ -68,6 +69,24 @@ platform = click.option(
 )
 boot = click.option("--boot", type=FOLDER, metavar="DIR", help="Boot files, instead of the workspace's proto.boot.")
 dry_run = click.option("-n", "--dry-run", is_flag=True, help="Print the plan; write nothing.")
+manifests = click.option(
+    "-m",
+    "--manifest",
+    "manifests",
+    type=PATH,
+    multiple=True,
+    metavar="FILE|DIR",
+    help="A manifest, or a folder of them; may be repeated.  [default: manifest.gen or manifest.d, in a workspace]",
+)
+protos = click.option(
+    "-p",
+    "--proto",
+    "protos",
+    type=FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="A proto area; may be repeated: the first that has a file supplies it.  [default: proto, in a workspace]",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 
@@ -79,7 +98,13 @@ def warn(messages: Iterable[str]) -> None:
 
 def print_json(data: object) -> None:
     """Print a JSON document on standard output."""
-    click.echo(json.dumps(data, indent=2, ensure_ascii=False))
+    click.echo(json.dumps(data, indent=2))
+
+
+def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
+    """Print lines of text at once; what is no UTF-8 in a name goes out as the bytes that it came from."""
+    text = "".join(f"{line}\n" for line in lines)
+    click.echo(text.encode("utf-8", "surrogateescape"), nl=False, err=err)
 
 
 class Plan(Protocol):
