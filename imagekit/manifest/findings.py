@@ -111,6 +111,20 @@ def count_line(findings: Iterable[Finding]) -> str:
     return ", ".join(f"{n} {severity}{'' if n == 1 else 's'}" for n, severity in counts if n) or "no findings"
 
 
+def as_document(findings: Sequence[Finding]) -> dict[str, object]:
+    """Return what --json prints of findings."""
+    counts = {severity: sum(one.severity == severity for one in findings) for severity in SEVERITIES}
+    return {"findings": [finding.as_json() for finding in findings], "counts": counts}
+
+
+def summary(findings: Sequence[Finding]) -> list[str]:
+    """Return a table of how often each code was found, and the line of counts below it."""
+    codes = [finding.code for finding in findings]
+    rows = [(code, *CODES[code], codes.count(code)) for code in sorted(set(codes))]
+    lines = [f"{code} {severity:<7} {count:>5}  {title}" for code, severity, title, count in rows]
+    return [*lines, count_line(findings)]
+
+
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """`# imagekit: allow CODE[,CODE] REASON` at the end of a directive's line."""

@@ -1,9 +1,14 @@
 """The canonical form of a manifest: what `imagekit manifest fmt` makes of a file."""
 
-from collections.abc import Iterator
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
 
+from imagekit.errors import InputError
 from imagekit.manifest.combine import sort_key
-from imagekit.manifest.grammar import Comment, Directive, Parsed, format_directive, refuse_bad_lines
+from imagekit.manifest.grammar import Comment, Directive, Parsed, format_directive, parse, refuse_bad_lines
+from imagekit.manifest.sources import STANDARD_INPUT, manifest_files, read_text
+from imagekit.output import Outputs
 
 
 def format_manifest(parsed: Parsed) -> str:
@@ -17,6 +22,28 @@ def format_manifest(parsed: Parsed) -> str:
     """
     refuse_bad_lines(parsed.bad)
     return "".join(f"{line}\n" for line in _lines(parsed))
+
+
+def format_files(paths: Iterable[Path], *, write: bool = True) -> list[Path]:
+    """Bring files (of folders: their files) into canonical form; return those that are, or would be, changed.
+
+    All are read before the first is written, and all are written or none.  A link is followed; modes are kept.
+    """
+    files = manifest_files(paths)
+    if STANDARD_INPUT in files:
+        raise InputError("standard input cannot be formatted in place", hint="name the files")
+    texts = {file: read_text(file) for file in files}
+    parsed = {file: parse(text, str(file)) for file, text in texts.items()}
+    refuse_bad_lines(line for one in parsed.values() for line in one.bad)
+    canonical = {file: format_manifest(one) for file, one in parsed.items()}
+    changed = {file: text for file, text in canonical.items() if text != texts[file]}
+    if write:
+        with Outputs() as outputs:
+            for path, text in changed.items():
+                target = path.resolve()
+                output = outputs.file(target, stat.S_IMODE(target.stat().st_mode))
+                output.write(text.encode("utf-8", "surrogateescape"))
+    return list(changed)
 
 
 def _lines(parsed: Parsed) -> Iterator[str]:

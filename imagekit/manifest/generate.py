@@ -31,6 +31,14 @@ def manifest_of(tree: Tree, *, user: str = "root", group: str = "root") -> str:
     return "".join(f"{line}\n" for line in sorted(lines, key=sort_key))
 
 
+def split_owner(text: str) -> tuple[str, str]:
+    """Return user and group of USER:GROUP; raise InputError when it is something else."""
+    user, _, group = text.partition(":")
+    if not user or not group or ":" in group or _UNWRITABLE.search(text):
+        raise InputError(f"found {text!r} as owner, expected USER:GROUP", hint="such as root:bin")
+    return user, group
+
+
 def _problem(entry: Entry) -> str | None:
     """Say why no directive can describe an entry, or return None."""
     if not isinstance(entry, (Directory, File, Symlink, HardLink)):

@@ -24,8 +24,8 @@ from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 class Resolution:
     """A manifest come true.
 
-    `tree` has the entries in the order of the manifest, parents first.  `warnings` is what was put right or let pass.
-    `suppliers` says which proto area each file's content comes from.
+    `tree` has the entries in the order of a combined manifest, parents first.  `warnings` is what was put right or let
+    pass.  `suppliers` says which proto area each file's content comes from.
     """
 
     tree: Tree
@@ -130,7 +130,8 @@ def _standing(directives: Sequence[Directive]) -> tuple[dict[str, Directive], li
         for finding in repetitions(directives):
             severity: Severity = "error" if len(kinds[finding.path]) > 1 else "warning"
             findings.append(replace(finding, severity=severity))
-    return entries, findings
+    # The order of a combined manifest, so that one and many files with the same lines give the same tree.
+    return dict(sorted(entries.items(), key=lambda item: item[1].key)), findings
 
 
 def _parents_first(entries: Mapping[str, Directive], implied: Iterable[str]) -> Iterator[str]:

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from imagekit.errors import InputError
@@ -69,15 +69,15 @@ def read_manifests(paths: Iterable[Path]) -> list[Directive]:
     return [directive for one in parsed for directive in one.directives]
 
 
-def workspace_manifests(root: Path) -> list[Path]:
+def workspace_manifests(root: Path, names: Sequence[str] = ("manifest.gen", "manifest.d")) -> list[Path]:
     """Return where a smartos-live workspace has its manifest: manifest.gen once it is made, else manifest.d."""
-    for name in ("manifest.gen", "manifest.d"):
+    for name in names:
         if (root / name).exists():
             return [root / name]
     raise InputError(
-        "no manifest was given, and neither manifest.gen nor manifest.d is here",
+        f"no manifest was given, and no {' or '.join(names)} is here",
         where=str(root),
-        hint="name one with -m, or run inside a smartos-live workspace",
+        hint="name one, or run inside a smartos-live workspace",
     )
 
 

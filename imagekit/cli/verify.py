@@ -1,0 +1,59 @@
+"""imagekit verify."""
+
+from pathlib import Path
+
+import click
+
+from imagekit.cli import options
+
+
+@click.command("verify")
+@options.manifests
+@options.protos
+@click.option("--complete", multiple=True, metavar="PREFIX", help="A path of the image below which every file of the "
+              "proto areas has to be shipped; may be repeated.")  # fmt: skip
+@click.option("--modes", is_flag=True, help="Compare permission bits too.")
+@click.option("--unshipped", is_flag=True, help="List the files that no manifest ships.")
+@click.option(
+    "--content", is_flag=True, help="Print SHA-256, MD5, size and path of every file (findings go to stderr)."
+)
+@click.option("-v", "--suppliers", is_flag=True, help="List which proto area supplies each file; show notes, too.")
+@options.as_json
+@click.pass_context
+def command(
+    ctx: click.Context,
+    manifests: tuple[Path, ...],
+    protos: tuple[Path, ...],
+    complete: tuple[str, ...],
+    modes: bool,
+    unshipped: bool,
+    content: bool,
+    suppliers: bool,
+    as_json: bool,
+) -> None:
+    """Check a manifest against a proto area.
+
+    Finds files that are missing or unreadable or something else than the manifest says, links that differ, files that
+    no manifest ships. Prints all findings; docs/lint.md explains their codes. Exit status 1 when one is an error.
+
+    \b
+      imagekit verify
+      imagekit verify -m manifest.gen -p overlay -p proto --modes
+      imagekit verify --complete usr/vm --complete usr/img
+    """
+    from imagekit.manifest import report  # noqa: PLC0415 - keeps --help quick
+    from imagekit.manifest.sources import read_manifests, workspace_manifests, workspace_protos  # noqa: PLC0415
+    from imagekit.manifest.verify import verify  # noqa: PLC0415
+
+    directives = read_manifests(manifests or workspace_manifests(Path()))
+    found = verify(directives, protos or workspace_protos(Path()), complete=complete, modes=modes)
+    done = None
+    if content:
+        found, done = report.add_sums(found)
+    if as_json:
+        options.print_json(report.document(found, done))
+    else:
+        options.print_lines(report.lines(found, suppliers=suppliers, unshipped=unshipped), err=content)
+        options.print_lines(map(str, done or ()))
+    if not found.is_good:
+        ctx.exit(1)

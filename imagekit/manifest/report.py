@@ -1,0 +1,43 @@
+"""What `imagekit verify` says, as text and as JSON."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
+
+from imagekit.manifest.findings import Finding, as_document, count_line, in_order
+from imagekit.manifest.sums import Sum, sums
+from imagekit.manifest.verify import Verification
+from imagekit.progress import progress_bar
+
+
+def add_sums(found: Verification) -> tuple[Verification, list[Sum]]:
+    """Hash every file that could be found; what can't be read to its end joins the findings (M406)."""
+    total = sum(file.content.size for file in found.tree.files())
+    with progress_bar("hashing", total) as progress:
+        done, failures = sums(found.tree.files(), progress)
+    late = [Finding("M406", "error", failure.reason, failure.path) for failure in failures]
+    return replace(found, findings=tuple(in_order([*found.findings, *late]))), done
+
+
+def lines(found: Verification, *, suppliers: bool = False, unshipped: bool = False) -> Iterator[str]:
+    """Yield the findings, what was asked for besides, and a summary; notes only with `suppliers`."""
+    shown = [finding for finding in found.findings if suppliers or finding.severity != "note"]
+    yield from map(str, shown)
+    if suppliers:
+        yield from (f"{path}: from {proto}" for path, proto in found.suppliers.items())
+    if unshipped:
+        yield from (f"{path}: no manifest ships it" for path in found.unshipped)
+    entries, files, stray = len(found.tree) - 1, len(found.suppliers), len(found.unshipped)
+    hint = "" if unshipped or not stray else " (--unshipped lists them)"
+    yield f"{entries:,} entries, {files:,} files found; {stray:,} files that no manifest ships{hint}"
+    yield count_line(found.findings)
+
+
+def document(found: Verification, done: Sequence[Sum] | None = None) -> dict[str, object]:
+    """Return all of it for --json."""
+    result: dict[str, object] = {
+        "good": found.is_good,
+        **as_document(found.findings),
+        "suppliers": {path: str(proto) for path, proto in found.suppliers.items()},
+        "unshipped": list(found.unshipped),
+    }
+    return result if done is None else {**result, "sums": [asdict(one) for one in done]}
