@@ -275,6 +275,7 @@ def test_fsck_does_complain_when_something_is_wrong(need, disk, tmp_path, damage
 
 
 @pytest.mark.boot
+@pytest.mark.parametrize("disk", [(300 * MIB, 4096)], indirect=True)
 def test_a_linux_kernel_lists_the_same(need, shared, disk):
     need("qemu-system-x86_64")
     tool = shared / "tools" / "kernel-ls"

@@ -89,7 +89,8 @@ def plan(
     ordered = [by_path[entry.path] for entry in tree if entry.path]
     directories = [entry for entry in ordered if isinstance(entry, Directory)]
     files = [entry for entry in ordered if isinstance(entry, File)]
-    files.sort(key=lambda file: _rank(file.path, first))
+    leads = [lead.strip("/") for lead in first]
+    files.sort(key=lambda file: _rank(file.path, leads))
     return FatPlan(
         boot=boot,
         directories=tuple(
@@ -108,7 +109,8 @@ def check(tree: Tree) -> list[PlanError]:
 def minimum_size(tree: Tree | None = None, *, cluster_size: int | None = None, spare: int = 0) -> int:
     """Return the smallest good size, in bytes, of a FAT32 that holds a Tree (none: of any) and has `spare` bytes free.
 
-    It is a multiple of 4 KiB.  With `cluster_size` None it goes with the cluster size that `plan` will choose.
+    It is a multiple of 4 KiB.  With `cluster_size` None it goes with the cluster size that `plan` will choose.  What
+    FAT cannot hold (see `check`) is not counted.
     """
     return _minimum_size(survey_tree(tree or Tree()), cluster_size, spare)
 
@@ -191,4 +193,4 @@ def _raise_all(faults: Sequence[PlanError]) -> None:
         raise faults[0]
     if faults:
         lines = [f"{fault}" + (f" ({fault.hint})" if fault.hint else "") for fault in faults]
-        raise PlanError(f"{len(faults)} entries cannot stand on FAT:\n  " + "\n  ".join(lines))
+        raise PlanError(f"{len(faults)} things in the tree cannot stand on FAT:\n  " + "\n  ".join(lines))
