@@ -7,6 +7,7 @@ synced and renamed into place.  Whatever ends the run early (an error, SIGINT, a
 import contextlib
 import errno
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,13 +57,9 @@ class OutputFile:
         with self.reporting_errors():
             os.truncate(self._fd, size)
 
-    @contextlib.contextmanager
-    def reporting_errors(self) -> Iterator[None]:
+    def reporting_errors(self) -> contextlib.AbstractContextManager[None]:
         """Turn an OSError inside the block into an OutputError that names this output."""
-        try:
-            yield
-        except OSError as error:
-            raise _output_error(self.path, error) from error
+        return _reporting(self.path)
 
     def _finish(self) -> None:
         with self.reporting_errors():
@@ -82,6 +79,84 @@ class OutputFile:
         self._temporary.unlink(missing_ok=True)
 
 
+class OutputLink:
+    """A symbolic link, made or replaced when all else is in place."""
+
+    def __init__(self, path: Path, target: str) -> None:
+        self.path = path
+        self._target = target
+
+    def _finish(self) -> None:
+        """Do nothing: a link is made when it is published."""
+
+    def _publish(self) -> None:
+        with (
+            _reporting(self.path),
+            tempfile.TemporaryDirectory(prefix=f".{self.path.name}.", dir=self.path.parent) as folder,
+        ):
+            link = Path(folder, "link")
+            link.symlink_to(self._target)
+            link.replace(self.path)
+
+    def _discard(self) -> None:
+        """Do nothing: there is no temporary."""
+
+
+class OutputFolder:
+    """A folder being filled with files; it takes the place of one of the same name."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
+        except OSError as error:
+            raise _output_error(path, error) from error
+        self._temporary: Path | None = Path(name)
+        self._files: list[OutputFile] = []
+
+    def file(self, name: str, mode: int = 0o644) -> OutputFile:
+        """Open the file at `name`, a relative path, in the folder."""
+        assert self._temporary is not None
+        output = OutputFile(self._temporary / name, mode)
+        self._files.append(output)
+        return output
+
+    def complete(self, output: OutputFile) -> Path:
+        """Finish a file of this folder early; return where it can be read until the folder is published."""
+        self._files.remove(output)
+        output._finish()  # noqa: SLF001 - one class in two halves
+        output._publish()  # noqa: SLF001
+        return output.path
+
+    def _finish(self) -> None:
+        assert self._temporary is not None
+        for output in list(self._files):
+            self.complete(output)
+        with _reporting(self.path):
+            for folder, _, _ in os.walk(self._temporary):
+                Path(folder).chmod(0o755)
+                _sync_folder(Path(folder))
+
+    def _publish(self) -> None:
+        assert self._temporary is not None
+        with _reporting(self.path):
+            if self.path.is_dir() and not self.path.is_symlink():
+                old = self._temporary.with_suffix(".old")
+                self.path.rename(old)
+                self._temporary.rename(self.path)
+                shutil.rmtree(old, ignore_errors=True)
+            else:
+                self._temporary.rename(self.path)
+        self._temporary = None
+
+    def _discard(self) -> None:
+        for output in self._files:
+            output._discard()  # noqa: SLF001
+        if self._temporary is not None:
+            shutil.rmtree(self._temporary, ignore_errors=True)
+
+
 class Outputs:
     """The outputs of one run, published together when the `with` block ends well.
 
@@ -91,15 +166,29 @@ class Outputs:
     """
 
     def __init__(self) -> None:
-        self._files: list[OutputFile] = []
+        self._all: list[OutputFile | OutputFolder | OutputLink] = []
 
     def file(self, path: Path, mode: int = 0o644) -> OutputFile:
         """Open an output; `mode` is what it will have, whatever the umask.  Raise OutputError when it can't be made."""
         if path.is_dir():
             raise OutputError("a folder stands where the output should go", where=str(path), hint="name a file")
         output = OutputFile(path, mode)
-        self._files.append(output)
+        self._all.append(output)
         return output
+
+    def folder(self, path: Path) -> OutputFolder:
+        """Begin a folder; raise OutputError when it can't be made."""
+        if path.exists() and not path.is_dir():
+            raise OutputError("a file stands where the output folder should go", where=str(path))
+        output = OutputFolder(path)
+        self._all.append(output)
+        return output
+
+    def link(self, path: Path, target: str) -> None:
+        """Make or replace a symbolic link; raise OutputError when something else stands there."""
+        if path.exists() and not path.is_symlink():
+            raise OutputError("something that is not a link stands where the link should go", where=str(path))
+        self._all.append(OutputLink(path, target))
 
     def __enter__(self) -> Self:
         return self
@@ -109,15 +198,23 @@ class Outputs:
     ) -> None:
         try:
             if error is None:
-                for output in self._files:
+                for output in self._all:
                     output._finish()  # noqa: SLF001 - one class in two halves
-                for output in self._files:
+                for output in self._all:
                     output._publish()  # noqa: SLF001
-                for folder in {output.path.parent for output in self._files}:
+                for folder in {output.path.parent for output in self._all}:
                     _sync_folder(folder)
         finally:
-            for output in self._files:
+            for output in self._all:
                 output._discard()  # noqa: SLF001 - does nothing to one that was published
+
+
+@contextlib.contextmanager
+def _reporting(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise _output_error(path, error) from error
 
 
 def _sync_folder(folder: Path) -> None:

@@ -33,6 +33,7 @@ def write_product(outputs: Outputs, path: Path, content: Content, *, compress: b
     started = time.monotonic()
     output = outputs.file(path)
     with progress_bar(path.name, content.size) as progress:
+        result: gzip.Result | raw.Result
         if compress:
             result = gzip.compress(content, output.write, progress=progress)
         else:

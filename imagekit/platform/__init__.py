@@ -1,0 +1,1 @@
+"""The platform image: what `gmake live` assembles after the components are built."""

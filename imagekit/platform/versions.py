@@ -1,0 +1,68 @@
+"""What a platform says about its own build: the git state of its sources, and /etc/release."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from imagekit.clock import Stamp
+
+_REPOSITORIES = (
+    ("", "smartos-live"),
+    ("projects/illumos", "illumos-joyent"),
+    ("projects/illumos-extra", "illumos-extra"),
+)
+
+
+def git_status(root: Path, time: int) -> tuple[str, list[str]]:
+    """Return the text of gitstatus.json for a workspace, and warnings; kernel and mdb read this form.
+
+    `time` (seconds since 1970) stands in for the date of a folder that git knows nothing of.
+    """
+    records, warnings = [], []
+    for folder, name in _folders(root):
+        record = _record(folder, name)
+        if record is None:
+            warnings.append(f"{folder}: git knows nothing of it; the platform will not say which sources it is made of")
+            record = {"repo": name, "date": str(time), "warning": "no git metadata available"}
+        records.append(record)
+    return json.dumps(records, indent=4) + "\n", warnings
+
+
+def _folders(root: Path) -> Iterator[tuple[Path, str]]:
+    for place, name in _REPOSITORIES:
+        if not place or (root / place).is_dir():
+            yield root / place, name
+    local = root / "projects/local"
+    if local.is_dir():
+        for folder in sorted(local.iterdir()):
+            if folder.is_dir():
+                yield folder, folder.name
+
+
+def _record(folder: Path, name: str) -> dict[str, str] | None:
+    if not (folder / ".git").exists():
+        return None
+    revision, date = _git(folder, "rev-parse", "HEAD"), _git(folder, "log", "-n", "1", "--format=%ct")
+    if revision is None or date is None:
+        return None
+    branch = _git(folder, "symbolic-ref", "--quiet", "--short", "HEAD") or f"(HEAD detached at {revision[:7]})"
+    url = _git(folder, "config", "remote.origin.url") or ""
+    return {"repo": name, "branch": branch, "commit_date": date, "rev": revision, "url": url}
+
+
+def _git(folder: Path, *arguments: str) -> str | None:
+    """Return what git prints, or None when it fails, finds nothing, or is not installed."""
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="replace", check=False
+        )
+    except OSError:
+        return None
+    return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else None
+
+
+def release_text(stamp: Stamp, status: str) -> str:
+    """Return /etc/release for a build stamp and the text of gitstatus.json."""
+    title = f"SmartOS {stamp.text} x86_64"
+    return f"{title:^64}".rstrip() + f"\n\n  Built with the following components:\n\n{status}"
