@@ -95,7 +95,8 @@ def disk(request, tmp_path_factory):
 def test_fsck_has_nothing_to_say(need, disk):
     need("fsck.fat")
     _, alone, tree, plan = disk
-    assert fsck(alone) == f"{len(list(tree))} files, {plan.used_clusters}/{plan.geometry.cluster_count} clusters"
+    count = len(tree) - 1 + 1  # without the root, with the volume label, which fsck.fat counts as a file
+    assert fsck(alone) == f"{count} files, {plan.used_clusters}/{plan.geometry.cluster_count} clusters"
 
 
 def test_mtools_finds_the_same_at_an_offset(need, disk, tmp_path):
