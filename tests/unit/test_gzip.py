@@ -28,7 +28,7 @@ def packed(content: Content, **options: object) -> bytes:
     result = gzip.compress(content, parts.append, **options)  # type: ignore[arg-type]
     data = b"".join(parts)
     assert (result.size, result.sha256) == (len(data), hashlib.sha256(data).hexdigest())
-    assert result.content_size == content.size
+    assert (result.crc32, content.size & 0xFFFFFFFF) == struct.unpack("<II", data[-8:])
     return data
 
 

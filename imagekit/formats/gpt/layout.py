@@ -38,19 +38,9 @@ MBR_MARK = b"\x55\xaa"
 PROTECTIVE = 0xEE
 
 
-class _Guid(construct.Adapter):  # type: ignore[misc]  # construct has no types
-    """16 bytes whose first three fields are little-endian."""
-
-    def _decode(self, obj: bytes, context: object, path: object) -> uuid.UUID:
-        del context, path
-        return uuid.UUID(bytes_le=obj)
-
-    def _encode(self, obj: uuid.UUID, context: object, path: object) -> bytes:
-        del context, path
-        return obj.bytes_le
-
-
-_GUID = _Guid(construct.Bytes(16))
+_GUID = construct.ExprAdapter(  # its first three fields are little-endian
+    construct.Bytes(16), lambda raw, _: uuid.UUID(bytes_le=raw), lambda guid, _: guid.bytes_le
+)
 
 HEADER = construct.Struct(
     "signature" / construct.Bytes(8),

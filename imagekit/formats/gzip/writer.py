@@ -34,10 +34,9 @@ _ZEROS_AT_ONCE = 1024 * BLOCK_SIZE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result(raw.Result):
-    """What was written: its size in bytes and SHA-256, and the library that made it; the content's size and CRC-32."""
+    """What was written: its size in bytes and SHA-256, and the library that made it; the content's CRC-32."""
 
     backend: str
-    content_size: int
     crc32: int
 
 
@@ -78,7 +77,6 @@ def compress(
         size=output.size,
         sha256=output.digest.hexdigest(),
         backend=backend.name,
-        content_size=content.size,
         crc32=crc,
     )
 

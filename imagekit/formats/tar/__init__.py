@@ -1,0 +1,6 @@
+"""tar: `plan` an archive of a Tree, `read` one into a Tree."""
+
+from imagekit.formats.tar.plan import plan
+from imagekit.formats.tar.reader import read
+
+__all__ = ["plan", "read"]
