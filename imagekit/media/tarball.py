@@ -1,0 +1,103 @@
+"""Tarballs of what a manifest ships, with its owners and modes."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.clock import Stamp, build_time
+from imagekit.content import Content
+from imagekit.formats import tar
+from imagekit.manifest.resolve import resolve
+from imagekit.manifest.sources import read_manifests
+from imagekit.media.product import Product, write_product
+from imagekit.output import Outputs
+from imagekit.tree import File, HardLink, Symlink, Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for: manifests (files and folders), proto areas (the first that has a file supplies it), output.
+
+    All entries carry the time of `stamp`, or SOURCE_DATE_EPOCH.
+    """
+
+    manifests: Sequence[Path]
+    protos: Sequence[Path]
+    output: Path
+    stamp: Stamp | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A tarball with everything decided and nothing written."""
+
+    output: Path
+    compress: bool
+    time: int
+    tree: Tree
+    archive: Content
+    warnings: Sequence[str]
+
+    def _counts(self) -> dict[str, int]:
+        kinds: dict[str, int] = {}
+        for entry in self.tree:
+            if entry.path:
+                kinds[entry.KIND] = kinds.get(entry.KIND, 0) + 1
+        return dict(sorted(kinds.items()))
+
+    def lines(self) -> Iterator[str]:
+        """Return the plan as text."""
+        yield f"output   {self.output}"
+        yield f"archive  {self.archive.size:,} bytes" + (" before compression" if self.compress else "")
+        yield f"content  {sum(entry.content.size for entry in self.tree.files()):,} bytes"
+        yield f"time     {self.time} (seconds since 1970)"
+        for kind, count in self._counts().items():
+            yield f"entries  {count:,} x {kind}"
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as data."""
+        return {
+            "output": str(self.output),
+            "compressed": self.compress,
+            "archive_size": self.archive.size,
+            "content_size": sum(entry.content.size for entry in self.tree.files()),
+            "time": self.time,
+            "entries": [
+                {
+                    "path": entry.path,
+                    "kind": entry.KIND,
+                    "mode": f"{entry.mode:04o}",
+                    "user": entry.user,
+                    "uid": entry.uid,
+                    "group": entry.group,
+                    "gid": entry.gid,
+                    **({"size": entry.content.size, "origin": entry.content.origin} if isinstance(entry, File) else {}),
+                    **({"target": entry.target} if isinstance(entry, Symlink | HardLink) else {}),
+                }
+                for entry in self.tree
+                if entry.path
+            ],
+            "warnings": list(self.warnings),
+        }
+
+    def write(self) -> list[Product]:
+        """Write the tarball."""
+        with Outputs() as outputs:
+            return [write_product(outputs, self.output, self.archive, compress=self.compress)]
+
+
+def plan(request: Request) -> Plan:
+    """Decide all about a tarball: compressed unless the output's name ends in .tar.
+
+    Raise FindingsError with everything that keeps manifest and proto areas from fitting together.
+    """
+    time = build_time(request.stamp)
+    resolution = resolve(read_manifests(request.manifests), request.protos, mtime=time)
+    return Plan(
+        output=request.output,
+        compress=request.output.suffix != ".tar",
+        time=time,
+        tree=resolution.tree,
+        archive=tar.plan(resolution.tree, request.output.name.removesuffix(".gz")),
+        warnings=[str(finding) for finding in resolution.warnings],
+    )
