@@ -199,7 +199,10 @@ class Slice(Content):
         self._whole.read_into(self._offset + offset, buffer)
 
     def data_ranges(self) -> Iterator[tuple[int, int]]:
-        """Yield what the whole has in this part."""
+        """Yield what the whole has in this part; a small part is not worth the search."""
+        if self._size <= BLOCK_SIZE:
+            yield from super().data_ranges()
+            return
         end = self._offset + self._size
         for start, length in self._whole.data_ranges():
             first, last = max(start, self._offset), min(start + length, end)
