@@ -3,5 +3,18 @@
 from imagekit.formats.ufs.fit import ImageTooSmallError, Largest, needed_size
 from imagekit.formats.ufs.geometry import Geometry
 from imagekit.formats.ufs.plan import Plan, Usage, plan
+from imagekit.formats.ufs.reader import read
+from imagekit.formats.ufs.superblock import Superblock, read_superblock
 
-__all__ = ["Geometry", "ImageTooSmallError", "Largest", "Plan", "Usage", "needed_size", "plan"]
+__all__ = [
+    "Geometry",
+    "ImageTooSmallError",
+    "Largest",
+    "Plan",
+    "Superblock",
+    "Usage",
+    "needed_size",
+    "plan",
+    "read",
+    "read_superblock",
+]

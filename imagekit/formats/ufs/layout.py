@@ -37,8 +37,14 @@ STATE_OKAY: Final = 0x7C269D38
 CLEAN: Final = 1
 """fs_clean of a file system that was unmounted properly (FSCLEAN)."""
 
+STABLE: Final = 2
+"""fs_clean of a file system that is mounted, but as good as clean (FSSTABLE)."""
+
 CLEAN_LOGGING: Final = 0xFD
 """fs_clean while a log is in use (FSLOG)."""
+
+ALL_ROLLED: Final = 1
+"""fs_rolled when nothing is left in the log (FS_ALL_ROLLED)."""
 
 POSTBLFORMAT_DYNAMIC: Final = 1
 NRPOS: Final = 8

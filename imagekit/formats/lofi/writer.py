@@ -1,0 +1,161 @@
+"""Compress an image the way `lofiadm -C` does, in several threads."""
+
+import hashlib
+import os
+import struct
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+
+from imagekit.content import Content, data_blocks, is_zero
+from imagekit.errors import PlanError
+from imagekit.formats.lofi.deflate import deflate
+from imagekit.formats.lofi.layout import (
+    COMPRESSED,
+    HEADER,
+    HEADER_SIZE,
+    INDEX_ENTRY,
+    LEAST_SAVING,
+    SECTOR,
+    SEGMENT_SIZE,
+    STORED,
+)
+from imagekit.output import OutputFile
+from imagekit.progress import SILENT, Progress
+
+_BATCH = 8
+"""Segments that one task reads at once, so that small files are not opened for every segment."""
+
+_ENTRIES_LIMIT = 1 << 32
+_HASH_BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Compressed:
+    """What became of an image; `sha1` is the hexadecimal digest of the compressed file when it was asked for."""
+
+    size: int  # bytes, padding and all
+    segments: int
+    stored: int  # segments that compression would not have made smaller
+    sha1: str | None = None
+
+
+def compress(
+    content: Content,
+    output: OutputFile,
+    *,
+    segment_size: int = SEGMENT_SIZE,
+    sha1: bool = False,
+    threads: int | None = None,
+    progress: Progress = SILENT,
+) -> Compressed:
+    """Write an image to an output of its own as a compressed lofi file (algorithm gzip).
+
+    The bytes do not depend on `threads` (default: one per processor).  `progress` counts bytes of the image.  Raise
+    PlanError when the image's or the segments' size is not of the format.
+    """
+    size = content.size
+    if size == 0 or size % SECTOR:
+        raise PlanError(
+            f"a lofi file cannot hold {size:,} bytes",
+            where=content.origin,
+            hint=f"its size is a multiple of {SECTOR} bytes",
+        )
+    if segment_size < SECTOR or segment_size & (segment_size - 1):
+        raise PlanError(f"segments of {segment_size:,} bytes cannot be", hint=f"a power of two from {SECTOR} on can")
+    count = -(-size // segment_size)
+    if count + 1 >= _ENTRIES_LIMIT:
+        raise PlanError(f"{count:,} segments are too many for the format", hint="take larger segments")
+    start = HEADER_SIZE + INDEX_ENTRY * (count + 1)
+    work = _Work(content, segment_size)
+    index = [0]
+    stored = 0
+    threads = threads or os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        for segments in _in_order(pool, work, 2 * threads):
+            output.write_at(start + index[-1], b"".join(segments))
+            for segment in segments:
+                index.append(index[-1] + len(segment))
+                stored += segment[0] == STORED
+            done = (len(index) - 1) * segment_size
+            progress.advance(min(done, size) - (done - len(segments) * segment_size))
+    header = HEADER.build(
+        {
+            "signature": b"gzip".ljust(36, b"\0"),
+            "segment_size": segment_size,
+            "entries": count + 1,
+            "last_size": size - (count - 1) * segment_size,
+        }
+    )
+    output.write_at(0, header + struct.pack(f">{count + 1}Q", *index))
+    length = start + index[-1]
+    length += -length % SECTOR
+    output.truncate(length)
+    return Compressed(length, count, stored, _sha1(output, length) if sha1 else None)
+
+
+class _Work:
+    """Compresses batches of segments."""
+
+    def __init__(self, content: Content, segment_size: int) -> None:
+        self._content = content
+        self._segment_size = segment_size
+        self._batch_size = _BATCH * segment_size
+        self._zeros = self._pack(memoryview(bytes(segment_size)))
+
+    def batches(self) -> Iterator[tuple[int, bool]]:
+        """Yield (offset in bytes, whether there may be data in it) of all batches."""
+        data = {offset for offset, _ in data_blocks(self._content, self._batch_size)}
+        for offset in range(0, self._content.size, self._batch_size):
+            yield offset, offset in data
+
+    def compress(self, offset: int, data: bool) -> list[bytes]:
+        """Return the segments of a batch, each with its flag."""
+        length = min(self._batch_size, self._content.size - offset)
+        size = self._segment_size
+        if not data and length % size == 0:
+            return [self._zeros] * (length // size)
+        batch = memoryview(bytearray(length))
+        if data:
+            self._content.read_into(offset, batch)
+        return [self._pack_unless_zero(batch[at : at + size]) for at in range(0, length, size)]
+
+    def _pack_unless_zero(self, segment: memoryview) -> bytes:
+        return self._zeros if len(segment) == self._segment_size and _all_zero(segment) else self._pack(segment)
+
+    def _pack(self, segment: memoryview) -> bytes:
+        most = self._segment_size - LEAST_SAVING
+        if most > 0:
+            packed = deflate(segment)
+            if len(packed) <= most and len(packed) < len(segment):
+                return bytes((COMPRESSED,)) + packed
+        return bytes((STORED,)) + segment
+
+
+def _all_zero(segment: memoryview) -> bool:
+    return all(is_zero(segment[at : at + _HASH_BLOCK]) for at in range(0, len(segment), _HASH_BLOCK))
+
+
+def _in_order(pool: ThreadPoolExecutor, work: _Work, ahead: int) -> Iterator[list[bytes]]:
+    """Yield what becomes of each batch, in order, with at most `ahead` of them in memory."""
+    pending: deque[Future[list[bytes]]] = deque()
+    try:
+        for offset, data in work.batches():
+            pending.append(pool.submit(work.compress, offset, data))
+            if len(pending) > ahead:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def _sha1(output: OutputFile, length: int) -> str:
+    """Read the file back: its beginning, the index, was not known before its end."""
+    digest = hashlib.sha1(usedforsecurity=False)
+    with output.reporting_errors():
+        for offset in range(0, length, _HASH_BLOCK):
+            digest.update(os.pread(output.fileno(), min(_HASH_BLOCK, length - offset), offset))
+    return digest.hexdigest()
