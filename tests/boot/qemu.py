@@ -86,11 +86,9 @@ def ovmf() -> tuple[Path, Path] | None:
     return None
 
 
-def command_line(image: Path, folder: Path, *, firmware: str, bus: str, memory: int) -> list[str]:
+def command_line(image: Path | None, folder: Path, *, firmware: str, bus: str, memory: int) -> list[str]:
     """Return QEMU's command line; each port writes to a file of its name in `folder`.  `memory` is in MiB."""
     machine, devices = _BUSES[bus]
-    name = str(image).replace(",", ",,")  # QEMU's escape
-    media = ",media=cdrom,readonly=on" if bus == "cd" else ",snapshot=on"
     command = [QEMU, "-M", machine, "-accel", "tcg", "-m", str(memory)]
     command += ["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]
     for port in SERIAL_PORTS:
@@ -107,25 +105,31 @@ def command_line(image: Path, folder: Path, *, firmware: str, bus: str, memory: 
         shutil.copyfile(variables, folder / "variables.fd")
         command += ["-drive", f"if=pflash,format=raw,readonly=on,file={code}"]
         command += ["-drive", f"if=pflash,format=raw,file={folder / 'variables.fd'}"]
-    return [*command, "-drive", f"if=none,id=d0,format=raw,file={name}{media}", *devices]
+    if image is not None:
+        name = str(image).replace(",", ",,")  # QEMU's escape
+        media = "media=cdrom,readonly=on" if bus == "cd" else "snapshot=on"
+        command += ["-drive", f"if=none,id=d0,format=raw,{media},file={name}", *devices]
+    return command
 
 
 def boot(
-    image: Path,
+    image: Path | None,
     folder: Path,
     *,
     firmware: str = "bios",
     bus: str = "usb",
     memory: int = 512,
+    more: Sequence[str] = (),
     end_words: Iterable[str] = END_WORDS,
     failure_words: Iterable[str] = FAILURE_WORDS,
 ) -> Boot:
     """Boot `image` until a port shows one of `end_words` or the guest ends QEMU.
 
     `firmware` is bios or uefi; `bus` is usb, ahci, virtio, piix (an IDE disk) or cd; `folder` is an empty one for the
-    ports' files.  Raise BootFailedError on one of `failure_words` and when the guest hangs.
+    ports' files; `more` are further arguments for QEMU (without an image, what else to boot).  Raise BootFailedError
+    on one of `failure_words` and when the guest hangs.
     """
-    command = command_line(image, folder, firmware=firmware, bus=bus, memory=memory)
+    command = [*command_line(image, folder, firmware=firmware, bus=bus, memory=memory), *more]
     environment = os.environ | {"TMPDIR": str(folder)}  # for what the guest writes to the disk
     with (folder / "qemu").open("wb") as messages:
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=messages, stderr=messages, env=environment)
