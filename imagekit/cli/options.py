@@ -12,7 +12,7 @@ from imagekit.boot.console import Console
 from imagekit.errors import InputError
 
 if TYPE_CHECKING:
-    from imagekit.media.product import Product
+    from imagekit.product import Product
 
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 for _power, _letter in enumerate("kmg", start=1):

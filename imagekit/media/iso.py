@@ -13,10 +13,10 @@ from imagekit.content import Composite
 from imagekit.formats import fat
 from imagekit.formats import iso as iso9660
 from imagekit.media.contents import LOADER, esp_tree, listing, medium_tree, warnings_about
-from imagekit.media.product import Product, write_product
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
+from imagekit.product import Product, write_product
 from imagekit.tree import File
 
 CDBOOT = "boot/cdboot"

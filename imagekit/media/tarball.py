@@ -9,8 +9,8 @@ from imagekit.content import Content
 from imagekit.formats import tar
 from imagekit.manifest.resolve import resolve
 from imagekit.manifest.sources import read_manifests
-from imagekit.media.product import Product, write_product
 from imagekit.output import Outputs
+from imagekit.product import Product, write_product
 from imagekit.tree import File, HardLink, Symlink, Tree
 
 

@@ -15,10 +15,10 @@ from imagekit.content import Bytes, Composite
 from imagekit.errors import PlanError
 from imagekit.formats import fat, gpt
 from imagekit.media.contents import LOADER, READ_BY_LOADER, esp_tree, listing, medium_tree, warnings_about
-from imagekit.media.product import Product, write_product
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
+from imagekit.product import Product, write_product
 from imagekit.tree import Tree
 
 DEFAULT_SIZE = 1_940_000_256
