@@ -12,15 +12,7 @@ _OUTPUT = click.option(
 )
 
 
-@click.group("manifest")
-def command() -> None:
-    """Combine, check, format and compare manifests.
-
-    A FILE may be - for standard input; of a DIR, its files are read in the order of their names.
-    """
-
-
-@command.command("combine")
+@click.command("combine")
 @_PATHS
 @_OUTPUT
 @click.option("--strict", is_flag=True, help="Refuse manifests that contradict each other.")
@@ -43,7 +35,7 @@ def combine(paths: tuple[Path, ...], output: Path | None, strict: bool) -> None:
     _write(combined.text, output)
 
 
-@command.command("lint")
+@click.command("lint")
 @_PATHS
 @click.option("-p", "--proto", "protos", type=options.FOLDER, multiple=True, metavar="DIR", help="Where etc/passwd and "
               "etc/group say which owners there are.  [default: the accounts of a stock SmartOS]")  # fmt: skip
@@ -74,7 +66,7 @@ def lint(ctx: click.Context, paths: tuple[Path, ...], protos: tuple[Path, ...], 
         ctx.exit(1)
 
 
-@command.command("fmt")
+@click.command("fmt")
 @click.argument("paths", nargs=-1, type=options.PATH, metavar="FILE|DIR...", required=True)
 @click.option("--check", is_flag=True, help="Write nothing; name the files that would change, and fail if any would.")
 @click.pass_context
@@ -92,7 +84,7 @@ def fmt(ctx: click.Context, paths: tuple[Path, ...], check: bool) -> None:
         ctx.exit(1)
 
 
-@command.command("diff")
+@click.command("diff")
 @click.argument("old", type=options.PATH, metavar="FILE|DIR")
 @click.argument("new", type=options.PATH, metavar="FILE|DIR")
 @options.as_json
@@ -115,7 +107,7 @@ def diff(ctx: click.Context, old: Path, new: Path, as_json: bool) -> None:
         ctx.exit(1)
 
 
-@command.command("ls")
+@click.command("ls")
 @click.argument("path", default="", metavar="[PATH]")
 @options.manifests
 @click.option("-R", "--recursive", is_flag=True, help="List all that is below PATH.")
@@ -136,7 +128,7 @@ def ls(path: str, manifests: tuple[Path, ...], recursive: bool, as_json: bool) -
         options.print_lines(aligned(rows))
 
 
-@command.command("from-tree")
+@click.command("from-tree")
 @click.argument("folder", type=options.FOLDER, metavar="DIR")
 @click.option("--owner", default="root:root", metavar="USER:GROUP", help="Who owns all of it.  [default: root:root]")
 @_OUTPUT
@@ -150,6 +142,14 @@ def from_tree(folder: Path, owner: str, output: Path | None) -> None:
 
     user, group = split_owner(owner)
     _write(manifest_of(folders.read(folder), user=user, group=group), output)
+
+
+@click.group("manifest", commands=[combine, lint, fmt, diff, ls, from_tree])
+def command() -> None:
+    """Combine, check, format and compare manifests.
+
+    A FILE may be - for standard input; of a DIR, its files are read in the order of their names.
+    """
 
 
 def _write(text: str, output: Path | None) -> None:

@@ -1,5 +1,6 @@
 """User and group names and their numbers, from the etc/passwd and etc/group of the image itself, never the host's."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -34,7 +35,8 @@ class Accounts:
 def _parse(text: str, kind: str, where: str, problems: list[str]) -> dict[str, int]:
     """Read passwd or group lines.  Of two lines with one name the first counts, as in the C library."""
     ids: dict[str, int] = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    before = len(problems)
+    for number, line in enumerate(text.split("\n"), 1):
         # Lines of the name services (+name, -name) have no number of their own.
         if not line.strip() or line[0] in "+-#":
             continue
@@ -43,11 +45,11 @@ def _parse(text: str, kind: str, where: str, problems: list[str]) -> dict[str, i
             problems.append(f"{where}:{number}: found {len(fields)} fields, expected {_FIELDS[kind]}, as in {kind}(5)")
         elif not fields[0]:
             problems.append(f"{where}:{number}: found no name, expected one before the first colon")
-        elif not (fields[2].isascii() and fields[2].isdigit() and int(fields[2]) <= LARGEST_ID):
+        elif not re.fullmatch("[0-9]{1,10}", fields[2]) or int(fields[2]) > LARGEST_ID:
             problems.append(f"{where}:{number}: found {fields[2]!r} as id of {fields[0]}, expected 0 to {LARGEST_ID}")
         else:
             ids.setdefault(fields[0], int(fields[2]))
-    if not ids and not problems:
+    if not ids and len(problems) == before:
         problems.append(f"{where}: found no account, expected {kind}(5) lines")
     return ids
 

@@ -102,7 +102,9 @@ def hard_links(entries: Mapping[str, Directive]) -> HardLinks:
             continue
         target = directive.target
         if target.startswith("/") or any(part in {"", ".", ".."} for part in target.split("/")):
-            message = f"found {target!r} as target, expected a path from the root of the image, without . and .."
+            message = (
+                f"found {target!r} as target of {path}, expected a path from the root of the image without . and .."
+            )
             findings.append(at(directive, "M307", message))
             continue
         seen = {path}

@@ -24,10 +24,10 @@ def owners(directives: Iterable[Directive], accounts: Accounts) -> Iterator[Find
     for directive in directives:
         if directive.kind in "fd":
             if directive.user not in accounts.users:
-                message = f"found user {directive.user!r}, expected one of {accounts.origin}"
+                message = f"found user {directive.user!r} of {directive.path}, expected one of {accounts.origin}"
                 yield at(directive, "M101", message + hint(directive.user, "user"))
             if directive.group not in accounts.groups:
-                message = f"found group {directive.group!r}, expected one of {accounts.origin}"
+                message = f"found group {directive.group!r} of {directive.path}, expected one of {accounts.origin}"
                 yield at(directive, "M102", message + hint(directive.group, "group"))
 
 
@@ -35,21 +35,23 @@ def modes(directives: Iterable[Directive]) -> Iterator[Finding]:
     """Yield M103 to M105 for modes that nobody writes on purpose."""
     judge: Callable[[str, str], list[tuple[str, str]]] = cache(_judge_mode)
     for directive in directives:
-        for code, message in judge(directive.kind, directive.mode_text) if directive.mode_text else ():
-            yield at(directive, code, message)
+        for code, trouble in judge(directive.kind, directive.mode_text) if directive.mode_text else ():
+            kind = KIND_NAMES[directive.kind]
+            yield at(directive, code, f"found mode {directive.mode_text!r} of the {kind} {directive.path}{trouble}")
 
 
 def _judge_mode(kind: str, text: str) -> list[tuple[str, str]]:
+    """Return the codes that a mode of a file or directory earns, and how their messages end."""
     mode = int(text, 8)
     result = []
     slip = _slip(kind, text, mode)
     if slip:
-        result.append(("M104", f"found mode {text!r} of a {KIND_NAMES[kind]}: {slip}"))
+        result.append(("M104", f": {slip}"))
     elif len(text) != 4:
-        result.append(("M103", f"found mode {text!r}, expected four octal digits: {mode:04o}"))
+        result.append(("M103", f", expected four octal digits: {mode:04o}"))
     if kind == "f" and mode & _SET_ID and mode & 0o022:
         who = "group and others" if mode & 0o022 == 0o022 else "group" if mode & 0o020 else "others"
-        result.append(("M105", f"found mode {text!r} of a file that runs with its owner's rights: its {who} may write"))
+        result.append(("M105", f", which runs with its owner's or group's rights: its {who} may write"))
     return result
 
 
@@ -57,7 +59,7 @@ def _slip(kind: str, text: str, mode: int) -> str | None:
     """Say what makes a mode look like a slip of the hand, or return None."""
     owner, group, others = mode >> 6 & 7, mode >> 3 & 7, mode & 7
     if len(text) > 4 and mode > 0o777:
-        return f"a digit too many, {mode & 0o777:04o} may be meant"
+        return "a digit too many, and set-id or sticky bits come of it"
     if (group | others) & ~owner:
         return f"its owner may do less ({_letters(owner)}) than others ({_letters(group | others)})"
     if mode & 0o777 == 0:
