@@ -240,3 +240,13 @@ def test_paths_have_an_end():
         tree.add(Directory(path=path))
     with pytest.raises(FormatError, match="a path of more than 4,096 characters"):
         iso.read(iso.plan(tree, volume_id="DEEP", time=0).content())
+
+
+@pytest.mark.parametrize(("media", "count", "size"), [(0, 4, 2048), (0, 0, None), (2, 1, 1_474_560), (4, 1, None)])
+def test_boot_images_that_are_no_files(media, count, size):
+    sector = DATA_END // SECTOR + 10
+    record = bytes((0x88, media, 0, 0, 0, 0, count, 0)) + sector.to_bytes(4, "little")
+    image = bytes(patched(AT["boot catalog"] + 32, record)) + bytes(2 << 20)
+    boot = iso.read_volume(Bytes(image, "x.iso")).boot[0]
+    assert boot.path == ""
+    assert boot.content.size == (size or len(image) - sector * SECTOR)

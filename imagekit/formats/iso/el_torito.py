@@ -24,6 +24,9 @@ VIRTUAL_SECTOR = 512
 LOAD_LIMIT = 0xFFFF
 """The most sectors that an entry can ask to be loaded."""
 
+DISKETTE_SIZES = {1: 1_228_800, 2: 1_474_560, 3: 2_949_120}
+"""Bytes of a boot image by the diskette that it emulates; there the count says only what is loaded at first."""
+
 TABLE_OFFSET, TABLE_END = 8, 64
 """Where a boot info table lies in the program that it is patched into, in bytes; its last 40 bytes are reserved."""
 
@@ -37,7 +40,7 @@ class CatalogEntry:
     """A boot image as the catalog describes it.
 
     `load_sectors` counts 512-byte sectors; 0 in an EFI entry stands for "to the end" (images of 32 MiB and more).
-    `media` is 0 for no emulation; `sector` the image's first, of 2048 bytes.
+    `sector` is the image's first, of 2048 bytes; `media` is 0 without emulation, 1 to 3 for diskettes, 4 for a disk.
     """
 
     platform: int
@@ -45,6 +48,13 @@ class CatalogEntry:
     sector: int
     bootable: bool = True
     media: int = 0
+
+    @property
+    def size(self) -> int | None:
+        """The bytes of the image as far as the entry tells; None when it goes on to an end that it does not tell."""
+        if self.media:
+            return DISKETTE_SIZES.get(self.media)
+        return self.load_sectors * VIRTUAL_SECTOR or None
 
 
 def boot_record(catalog_sector: int) -> bytes:

@@ -8,14 +8,13 @@ import struct
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
-from typing import Any
 
 from construct import (
-    Adapter,
     Bytes,
     BytesInteger,
     Const,
     Construct,
+    ExprAdapter,
     Int8ub,
     Int16ub,
     Int16ul,
@@ -39,27 +38,16 @@ PRIMARY, SUPPLEMENTARY, BOOT_RECORD, TERMINATOR = 1, 2, 0, 255
 JOLIET_ESCAPES = (b"%/@", b"%/C", b"%/E")
 """What the escape sequences of a supplementary descriptor hold when its names are UCS-2 big-endian (Joliet)."""
 
-FLAG_HIDDEN, FLAG_DIRECTORY, FLAG_ASSOCIATED, FLAG_MULTI_EXTENT = 0x01, 0x02, 0x04, 0x80
+FLAG_DIRECTORY, FLAG_ASSOCIATED, FLAG_MULTI_EXTENT = 0x02, 0x04, 0x80
 """File flags of a directory record (9.1.6)."""
 
 SELF, PARENT = b"\0", b"\1"
 """The names of a directory's first two records: itself and the directory above (7.6.2)."""
 
 
-class _BothOrders(Adapter):  # type: ignore[misc]
-    """A number that is written little-endian, then big-endian (7.2.3, 7.3.3)."""
-
-    def _decode(self, obj: Any, context: Any, path: Any) -> int:
-        del context, path
-        return int(obj[0])
-
-    def _encode(self, obj: int, context: Any, path: Any) -> list[int]:
-        del context, path
-        return [obj, obj]
-
-
 def _both(little: Construct, big: Construct) -> Construct:
-    return _BothOrders(Sequence(little, big))
+    """Return a number that is written little-endian, then big-endian (7.2.3, 7.3.3)."""
+    return ExprAdapter(Sequence(little, big), lambda pair, _: int(pair[0]), lambda number, _: [number, number])
 
 
 VOLUME_DESCRIPTOR = Struct(

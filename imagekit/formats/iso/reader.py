@@ -191,7 +191,7 @@ class _TreeReader:
         if isinstance(file, File):
             return BootImage(entry=entry, path=path, content=file.content)
         left = max(self._image.size - start, 0)
-        size = min(entry.load_sectors * el_torito.VIRTUAL_SECTOR or left, left)
+        size = left if entry.size is None else min(entry.size, left)
         return BootImage(entry=entry, path="", content=Slice(self._image, start, size, origin))
 
 
