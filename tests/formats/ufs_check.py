@@ -224,12 +224,10 @@ class Checker:
                 count = -(-(size - block * bsize) // fsize)
             if address == 0:
                 self.say("hole", f"inode {number}, block {block}")
-                parts.append(bytes(bsize))
-                continue
-            if self.claim(number, address, count):
-                parts.append(self.image[address * fsize : (address + count) * fsize])
-            else:
-                parts.append(bytes(count * fsize))
+            there = address != 0 and self.claim(number, address, count)
+            if kind == FOLDER or block == blocks - 1:
+                first = address * fsize
+                parts.append(self.image[first : first + count * fsize] if there else bytes(count * fsize))
         if sectors != self.held * fsize // 512:
             self.say("blocks", f"inode {number} says {sectors} sectors, holds {self.held * fsize // 512}")
         if kind == FOLDER:
@@ -354,8 +352,7 @@ class Checker:
             if number not in reached:
                 self.say("unreachable", f"directory {number}")
         for number, links in self.link_counts.items():
-            if not references[number] or (references[number] < 3 and number != 2 and number in self.folders
-                                          and number not in self.parents):  # fmt: skip
+            if not references[number]:
                 self.say("unreferenced", f"inode {number}")
             elif references[number] != links:
                 self.say("links", f"inode {number} has {links}, {references[number]} entries lead to it")
@@ -458,8 +455,8 @@ class Checker:
 
 
 def check(image):
-    """Return what is wrong with a UFS image (bytes), as lines "code: what"."""
-    return Checker(bytes(image)).run()
+    """Return what is wrong with a UFS image (bytes or a map of a file), as lines "code: what"."""
+    return Checker(image).run()
 
 
 if __name__ == "__main__":
