@@ -13,7 +13,7 @@ from imagekit.content import DiskFile
 from imagekit.formats.folder import is_readable
 from imagekit.manifest.accounts import Accounts, read_accounts
 from imagekit.manifest.combine import repetitions
-from imagekit.manifest.findings import Finding, FindingsError, Severity, at, without_allowed
+from imagekit.manifest.findings import Finding, FindingsError, Severity, at, in_order, without_allowed
 from imagekit.manifest.grammar import Directive
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.relations import escaping_links, hard_links, missing_directories, standing
@@ -50,11 +50,14 @@ def resolve(
     Raise FindingsError with all that keeps the tree from being made; with `strict`, every warning does.
     """
     examined = examine(directives, ProtoPath(protos), mtime=mtime, accounts=accounts or read_accounts(protos))
-    fatal = [finding for finding in examined.findings if strict or finding.severity == "error"]
+    errors = [finding for finding in examined.findings if finding.severity == "error"]
+    # What is missing stays missing, whatever a line allows.
+    warnings = without_allowed((one for one in examined.findings if one.severity != "error"), directives)
+    fatal = in_order([*errors, *warnings] if strict else errors)
     if fatal:
         hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
         raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
-    return Resolution(examined.tree, tuple(examined.findings), examined.suppliers)
+    return Resolution(examined.tree, tuple(in_order(warnings)), examined.suppliers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +112,7 @@ def examine(directives: Sequence[Directive], protos: ProtoPath, *, mtime: int, a
         if entry is not None and (not path or _is_directory(tree, entry.parent)):
             tree.replace(entry)
     findings += [*owners.findings, *contents.unreadable_folders()]
-    return Examination(tree, without_allowed(findings, directives), suppliers, entries, links.targets)
+    return Examination(tree, findings, suppliers, entries, links.targets)
 
 
 def _is_directory(tree: Tree, path: str) -> bool:

@@ -70,7 +70,7 @@ def verify(
         for path, reason in protos.unreadable()
         if path not in known
     ]
-    findings += [*examined.findings, *without_allowed(checked, directives), *stray, *late]
+    findings += [*without_allowed([*examined.findings, *checked], directives), *stray, *late]
     return Verification(tuple(in_order(findings)), tuple(unshipped), examined.suppliers, examined.tree)
 
 
