@@ -62,7 +62,7 @@ class Plan:
             "output": str(self.output),
             "console": str(self.console),
             "esp": self.esp.as_data(),
-            "volume": self.volume.as_dict(),
+            "volume": self.volume.data(),
             "warnings": list(self.warnings),
         }
 

@@ -182,7 +182,7 @@ def test_boot_entries():
     assert iso.read(plan.content())["other"].target == "cdboot"
     assert volume.tree["copy"].content.read() == program
     assert [boot.path for boot in plan.boot] == ["cdboot", "efiboot.img"]
-    assert plan.as_dict()["boot"][1]["platform_id"] == 0xEF
+    assert plan.data()["boot"][1]["platform_id"] == 0xEF
     assert any("bios starts /cdboot" in line for line in plan.lines())
 
 
@@ -264,7 +264,7 @@ def test_warnings():
     assert "254 bytes); Linux cuts it" in text
     assert "/Foo: the boot loader would open Foobar instead" in text
     assert iso.read(plan.content())["old"].mtime == EARLIEST
-    assert set(plan.warnings) <= set(plan.as_dict()["warnings"])
+    assert set(plan.warnings) <= set(plan.data()["warnings"])
 
 
 def test_records_leave_a_zero_at_the_end_of_every_sector():

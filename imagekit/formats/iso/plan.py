@@ -70,7 +70,7 @@ class IsoPlan:
         pieces = [(extent.sector * SECTOR, piece) for extent, piece in zip(self.extents, self.contents, strict=True)]
         return Composite(self.size, pieces, f"ISO 9660 volume {self.volume_id}")
 
-    def as_dict(self) -> dict[str, Any]:
+    def data(self) -> dict[str, Any]:
         """Return the plan as JSON can hold it."""
         return {
             "format": "iso9660",
