@@ -36,12 +36,17 @@ class Verification:
 
 
 def verify(
-    directives: Sequence[Directive], roots: Sequence[Path], *, complete: Sequence[str] = (), modes: bool = False
+    directives: Sequence[Directive],
+    roots: Sequence[Path],
+    *,
+    complete: Sequence[str] = (),
+    modes: bool = False,
+    mtime: int = 0,
 ) -> Verification:
     """Check a manifest against proto areas; the first that has a path supplies it.
 
     Below each prefix in `complete`, a file that no manifest ships is an error.  With `modes`, the permission bits of
-    files and directories have to be the manifest's.
+    files and directories have to be the manifest's.  `mtime` (seconds since 1970) is that of the tree's entries.
 
     Raise InputError when a proto area can't be read at all or a prefix is in none of them.
     """
@@ -53,7 +58,7 @@ def verify(
     except InputError as error:
         findings.append(Finding("M410", "error", str(error)))
         accounts = smartos_accounts()
-    examined = examine(directives, protos, mtime=0, accounts=accounts)
+    examined = examine(directives, protos, mtime=mtime, accounts=accounts)
     checked: list[Finding] = []
     for directive in examined.entries.values():
         try:
