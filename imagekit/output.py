@@ -116,11 +116,21 @@ class OutputFolder:
         self._files: list[OutputFile] = []
 
     def file(self, name: str, mode: int = 0o644) -> OutputFile:
-        """Open the file at `name`, a relative path, in the folder."""
-        assert self._temporary is not None
-        output = OutputFile(self._temporary / name, mode)
+        """Open the file at `name`, a relative path, in the folder; folders above it have mode 0755."""
+        path = self.place / name
+        with _reporting(self.path):
+            for parent in reversed(path.relative_to(self.place).parents):
+                (self.place / parent).mkdir(exist_ok=True)
+                (self.place / parent).chmod(0o755)
+        output = OutputFile(path, mode)
         self._files.append(output)
         return output
+
+    @property
+    def place(self) -> Path:
+        """Where the folder is until it is published."""
+        assert self._temporary is not None
+        return self._temporary
 
     def complete(self, output: OutputFile) -> Path:
         """Finish a file of this folder early; return where it can be read until the folder is published."""
@@ -130,24 +140,22 @@ class OutputFolder:
         return output.path
 
     def _finish(self) -> None:
-        assert self._temporary is not None
         for output in list(self._files):
             self.complete(output)
         with _reporting(self.path):
-            for folder, _, _ in os.walk(self._temporary):
-                Path(folder).chmod(0o755)
+            self.place.chmod(0o755)
+            for folder, _, _ in os.walk(self.place):
                 _sync_folder(Path(folder))
 
     def _publish(self) -> None:
-        assert self._temporary is not None
         with _reporting(self.path):
             if self.path.is_dir() and not self.path.is_symlink():
-                old = self._temporary.with_suffix(".old")
+                old = self.place.with_suffix(".old")
                 self.path.rename(old)
-                self._temporary.rename(self.path)
+                self.place.rename(self.path)
                 shutil.rmtree(old, ignore_errors=True)
             else:
-                self._temporary.rename(self.path)
+                self.place.rename(self.path)
         self._temporary = None
 
     def _discard(self) -> None:

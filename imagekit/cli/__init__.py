@@ -10,10 +10,12 @@ from imagekit import __version__
 VERBS: dict[str, tuple[str, str]] = {
     "usb": ("usb", "Make a bootable USB image (GPT, FAT32; BIOS and UEFI)."),
     "iso": ("iso", "Make a bootable ISO image (El Torito; BIOS and UEFI)."),
-    "tar": ("tar", "Make a tarball of what a manifest ships."),
     "verify": ("verify", "Check a manifest against a proto area."),
     "manifest": ("manifest", "Combine, check, format and compare manifests."),
-    "demo": ("demo", "Build the built-in demo platform."),
+    "platform": ("platform", "Build a platform: boot_archive, kernel, tarball."),
+    "boot": ("boot", "Lay out the boot files of a platform and make their tarball."),
+    "tar": ("tar", "Make a tarball of what a manifest ships."),
+    "demo": ("demo", "Make a small workspace to try it all."),
 }
 
 

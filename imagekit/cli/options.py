@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from imagekit.boot.console import Console
+from imagekit.clock import Stamp
 from imagekit.errors import InputError
 
 if TYPE_CHECKING:
@@ -40,6 +41,13 @@ def size(*, auto: bool = False) -> Callable[[click.Context, click.Parameter, str
 def _console(_context: click.Context, _parameter: click.Parameter, value: str) -> Console:
     try:
         return Console.parse(value)
+    except InputError as error:
+        raise click.BadParameter(f"{error} ({error.hint})") from None
+
+
+def _stamp(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Stamp | None:
+    try:
+        return None if value is None else Stamp(value)
     except InputError as error:
         raise click.BadParameter(f"{error} ({error.hint})") from None
 
@@ -86,6 +94,12 @@ protos = click.option(
     multiple=True,
     metavar="DIR",
     help="A proto area; may be repeated: the first that has a file supplies it.  [default: proto, in a workspace]",
+)
+stamp = click.option(
+    "--stamp",
+    callback=_stamp,
+    metavar="STAMP",
+    help="The build stamp, such as 20261122T000000Z.  [default: the proto area's file buildstamp]",
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 

@@ -20,10 +20,12 @@ def git_status(root: Path, time: int) -> tuple[str, list[str]]:
     `time` (seconds since 1970) stands in for the date of a folder that git knows nothing of.
     """
     records, warnings = [], []
+    is_workspace = (root / ".git").exists() or (root / "projects").is_dir()
     for folder, name in _folders(root):
         record = _record(folder, name)
         if record is None:
-            warnings.append(f"{folder}: git knows nothing of it; the platform will not say which sources it is made of")
+            if is_workspace:
+                warnings.append(f"{folder}: git knows nothing of it, so the platform will not name its sources")
             record = {"repo": name, "date": str(time), "warning": "no git metadata available"}
         records.append(record)
     return json.dumps(records, indent=4) + "\n", warnings

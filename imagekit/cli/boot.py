@@ -1,0 +1,40 @@
+"""imagekit boot."""
+
+from pathlib import Path
+
+import click
+
+from imagekit.cli import options
+from imagekit.clock import Stamp
+
+
+@click.command("boot")
+@options.root
+@options.manifests
+@options.protos
+@click.option(
+    "-o", "--output", type=options.FOLDER, metavar="DIR", help="The tarball's folder.  [default: ROOT/output]"
+)
+@options.stamp
+@options.dry_run
+@options.as_json
+def command(
+    root: Path,
+    manifests: tuple[Path, ...],
+    protos: tuple[Path, ...],
+    output: Path | None,
+    stamp: Stamp | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Lay out the boot files (proto.boot) and make their tarball, from the boot manifest.
+
+    The manifest is ROOT/boot.manifest.gen or boot.manifest.d unless -m names one.
+
+    \b
+      imagekit boot
+    """
+    from imagekit.platform import boot_files, request  # noqa: PLC0415 - keeps --help quick
+
+    asked = request.Request(root=root, manifests=manifests, protos=protos, output=output, stamp=stamp)
+    options.carry_out(boot_files.plan(asked), dry_run=dry_run, as_json=as_json)

@@ -1,0 +1,65 @@
+"""imagekit platform."""
+
+from pathlib import Path
+
+import click
+
+from imagekit.cli import options
+from imagekit.clock import Stamp
+
+
+@click.command("platform")
+@options.root
+@options.manifests
+@options.protos
+@click.option("-o", "--output", type=options.FOLDER, metavar="DIR", help="Where all goes.  [default: ROOT/output]")
+@options.stamp
+@click.option("--root-password", metavar="PW", help="Root's password.  [default: a random one, kept in root.password]")
+@click.option(
+    "--root-size", type=click.IntRange(min=1), metavar="KIB", help="Size of /.  [default: 350000, DEBUG 353000]"
+)
+@click.option("--usr-size", type=click.IntRange(min=1), metavar="KIB", help="Size of /usr.  [default: 448000]")
+@click.option("--fit", is_flag=True, help="Let an image that is too small grow.")
+@click.option("--strict", is_flag=True, help="Take warnings, and what lint warns of, for errors.")
+@click.option("--config", type=options.FILE, metavar="FILE", help="Configuration.  [default: ROOT/imagekit.yaml]")
+@options.dry_run
+@options.as_json
+def command(
+    root: Path,
+    manifests: tuple[Path, ...],
+    protos: tuple[Path, ...],
+    output: Path | None,
+    stamp: Stamp | None,
+    root_password: str | None,
+    root_size: int | None,
+    usr_size: int | None,
+    fit: bool,
+    strict: bool,
+    config: Path | None,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Build a platform: boot_archive (UFS, with /usr.lgz in it), kernel, tarball.
+
+    It does what `gmake live` does in a smartos-live workspace after the components are built, as a plain user.
+
+    \b
+      imagekit platform
+      imagekit platform -m manifest.d -p proto -o output --root-password secret
+    """
+    from imagekit.platform import plan, request  # noqa: PLC0415 - keeps --help quick
+
+    asked = request.Request(
+        root=root,
+        manifests=manifests,
+        protos=protos,
+        output=output,
+        stamp=stamp,
+        root_password=root_password,
+        root_kib=root_size,
+        usr_kib=usr_size,
+        fit=fit,
+        strict=strict,
+        config=config,
+    )
+    options.carry_out(plan.plan(asked), dry_run=dry_run, as_json=as_json)

@@ -1,0 +1,110 @@
+"""Carries out the plan of a platform: both images, the platform folder around them, the tarball, the links."""
+
+import hashlib
+import tempfile
+import time as clock
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imagekit.content import Bytes, Content, DiskFile
+from imagekit.formats import lofi, raw, tar
+from imagekit.output import OutputFolder, Outputs
+from imagekit.platform.hooks import run_commands
+from imagekit.platform.images import Images, plan_images
+from imagekit.product import Product, write_product
+from imagekit.progress import progress_bar
+from imagekit.tree import Directory, File, Tree
+
+if TYPE_CHECKING:
+    from imagekit.platform.plan import Plan
+
+ARCHIVE = "i86pc/amd64/boot_archive"
+KERNEL = "i86pc/kernel/amd64/unix"
+PASSWORD = "root.password"  # noqa: S105 - a file name
+
+
+def assemble(plan: "Plan") -> list[Product]:
+    """Make all that a platform consists of; return the summaries of the boot archive and the tarball."""
+    output = plan.inputs.output
+    output.mkdir(parents=True, exist_ok=True)
+    # Scratch space beside the outputs, since the system's may be small: the compressed /usr has 200 MB.
+    with tempfile.TemporaryDirectory(prefix=".imagekit-", dir=output) as scratch, Outputs() as outputs:
+        images = _final_images(plan)
+        with progress_bar("md5", images.shipped.total) as progress:
+            shipped = images.shipped.text(progress)
+        usr = _compressed_usr(images, Path(scratch))
+        folder = outputs.folder(output / plan.name)
+        contents = _Folder(folder, plan.time)
+
+        root = images.complete_root(usr, plan.sizes, plan.time)
+        archive = contents.stream(ARCHIVE, root.content("boot_archive"))
+        digest = hashlib.sha1(usedforsecurity=False)
+        for block in contents.content(ARCHIVE).blocks():
+            digest.update(block)
+        contents.put(f"{ARCHIVE}.gitstatus", plan.git_status.encode())
+        contents.put(f"{ARCHIVE}.hash", f"{digest.hexdigest()}\n".encode())
+        contents.put(f"{ARCHIVE}.manifest", shipped)
+        kernel = plan.tree[f"platform/{KERNEL}"]
+        assert isinstance(kernel, File)
+        contents.stream(KERNEL, kernel.content)
+        contents.put("etc/version/platform", f"{plan.inputs.stamp.text}\n".encode())
+        if plan.root_password is not None:
+            contents.put(PASSWORD, f"{plan.root_password}\n".encode(), mode=0o600)
+
+        tarball = write_product(outputs, output / f"{plan.name}.tgz", tar.plan(contents.tree(plan.name)), compress=True)
+        outputs.file(output / "gitstatus.json").write(plan.git_status.encode())
+        outputs.file(output / "buildstamp").write(f"{plan.inputs.stamp.text}\n".encode())
+        outputs.link(output / "platform-latest", plan.name)
+        outputs.link(output / "platform-latest.tgz", f"{plan.name}.tgz")
+    return [archive, tarball]
+
+
+def _final_images(plan: "Plan") -> Images:
+    """Run the target's programs where there are any, and plan the images anew for what they made."""
+    if run_commands(plan.tree, plan.steps, plan.inputs.root, plan.time):
+        return plan_images(plan.tree, plan.sizes, plan.time)
+    return plan.images
+
+
+def _compressed_usr(images: Images, scratch: Path) -> Content:
+    path = scratch / "usr.lgz"
+    image = images.usr.content("/usr image")
+    with Outputs() as outputs, progress_bar("usr.lgz", image.size) as progress:
+        lofi.compress(image, outputs.file(path), progress=progress)
+    return DiskFile(path)
+
+
+class _Folder:
+    """The platform folder being filled, and the same as a tree for its tarball."""
+
+    def __init__(self, folder: OutputFolder, time: int) -> None:
+        self._folder = folder
+        self._time = time
+        self._files: dict[str, tuple[int, DiskFile]] = {}
+
+    def put(self, path: str, data: bytes, mode: int = 0o644) -> None:
+        """Write a small file."""
+        self.stream(path, Bytes(data), mode)
+
+    def stream(self, path: str, content: Content, mode: int = 0o644) -> Product:
+        """Write a file; return its summary, under the name that it will have."""
+        started = clock.monotonic()
+        output = self._folder.file(path, mode)
+        with progress_bar(path, content.size) as progress:
+            result = raw.write_raw(content, output, progress)
+        place = self._folder.complete(output)
+        self._files[path] = (mode, DiskFile(place))
+        return Product(self._folder.path / path, result.size, result.sha256, clock.monotonic() - started)
+
+    def content(self, path: str) -> Content:
+        """Return what was written."""
+        return self._files[path][1]
+
+    def tree(self, top: str) -> Tree:
+        """Return the folder as a tree below `top`, owned by root: what the tarball holds."""
+        tree = Tree(Directory(path="", mtime=self._time))
+        for path, (mode, content) in sorted(self._files.items()):
+            place = f"{top}/{path}"
+            tree.add_parents(place, mtime=self._time)
+            tree.add(File(path=place, mode=mode, mtime=self._time, user="root", group="root", content=content))
+        return tree

@@ -1,0 +1,77 @@
+"""The boot files of a platform: proto.boot and its tarball, made from the boot manifest."""
+
+import time as clock
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imagekit.clock import build_time
+from imagekit.content import Bytes
+from imagekit.formats import folder, tar
+from imagekit.manifest.resolve import resolve
+from imagekit.manifest.sources import read_manifests, workspace_manifests
+from imagekit.output import Outputs
+from imagekit.platform.fixups import put_file
+from imagekit.platform.request import Inputs, Request, find_inputs
+from imagekit.product import Product, write_product
+from imagekit.tree import File, Tree
+
+VERSION = "etc/version/boot"
+MANIFESTS = ("boot.manifest.gen", "boot.manifest.d")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """The boot files with everything decided and nothing written."""
+
+    inputs: Inputs
+    tree: Tree
+    warnings: tuple[str, ...]
+
+    @property
+    def folder(self) -> Path:
+        """Where the boot files are laid out."""
+        return self.inputs.root / "proto.boot"
+
+    @property
+    def tarball(self) -> Path:
+        """Where their tarball goes."""
+        return self.inputs.output / f"{self.inputs.name('boot')}.tgz"
+
+    def lines(self) -> Iterator[str]:
+        """Return the plan as text."""
+        yield f"folder   {self.folder}"
+        yield f"tarball  {self.tarball}"
+        for entry in self.tree:
+            if entry.path:
+                size = f"{entry.content.size:,}" if isinstance(entry, File) else "-"
+                yield f"{entry.mode:04o} {entry.user}:{entry.group} {size:>10}  {entry.path}"
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as data."""
+        return {
+            "kind": "boot",
+            "folder": str(self.folder),
+            "tarball": str(self.tarball),
+            "entries": [entry.path for entry in self.tree if entry.path],
+            "warnings": list(self.warnings),
+        }
+
+    def write(self) -> list[Product]:
+        """Lay out the boot files and make their tarball; return the summary of the tarball."""
+        started = clock.monotonic()
+        with Outputs() as outputs:
+            folder.extract(self.tree, outputs.folder(self.folder).place)
+            product = write_product(outputs, self.tarball, tar.plan(self.tree), compress=True)
+        return [replace(product, seconds=clock.monotonic() - started)]
+
+
+def plan(request: Request) -> Plan:
+    """Decide everything about the boot files; raise InputError for all that does not fit."""
+    manifests = request.manifests or tuple(workspace_manifests(request.root, MANIFESTS))
+    inputs = find_inputs(replace(request, manifests=manifests))
+    time = build_time(inputs.stamp)
+    resolved = resolve(read_manifests(manifests), inputs.protos, mtime=time, strict=request.strict)
+    put_file(resolved.tree, VERSION, Bytes(f"{inputs.stamp.text}\n".encode(), "build stamp"), time=time)
+    warnings = [f"{finding.where}: {finding.code}: {finding.message}" for finding in resolved.warnings]
+    return Plan(inputs=inputs, tree=resolved.tree, warnings=tuple(warnings))

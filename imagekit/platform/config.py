@@ -1,0 +1,103 @@
+"""imagekit.yaml of a workspace: what differs from how SmartOS is built.
+
+platform:
+complete: [usr/share/lib/zoneinfo]        # all below these in the proto areas has to be shipped
+prebuilt:
+etc/svc/repository.db: prebuilt/repository.db   # path in the image: file, relative to imagekit.yaml
+hooks:
+smf-import: [ssh, build-zone, smf_import]       # a command; the root of the image is its last argument
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imagekit.errors import InputError, nearest
+
+NAME = "imagekit.yaml"
+
+_KEYS = ("root-size", "usr-size", "complete", "prebuilt", "hooks")
+
+DEFAULT_COMPLETE = ("usr/share/lib/zoneinfo", "platform/i86pc/ucode")
+"""What smartos-live's tzcheck and ucodecheck look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The configuration: sizes in KiB; `prebuilt` maps paths in the image to files, `hooks` names to commands."""
+
+    root_kib: int | None = None
+    usr_kib: int | None = None
+    complete: tuple[str, ...] = DEFAULT_COMPLETE
+    prebuilt: Mapping[str, Path] = field(default_factory=dict)
+    hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
+    """Return the configuration in a file; `hooks` are the names that there are.  Raise InputError for all slips."""
+    import yaml  # noqa: PLC0415 - most builds have no such file
+
+    try:
+        # The C loader is several times quicker; libyaml may be missing on illumos.
+        document = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
+    except OSError as error:
+        raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
+    except yaml.MarkedYAMLError as error:
+        line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
+        raise InputError(f"not YAML: {error.problem}", where=f"{path}{line}") from error
+    except yaml.YAMLError as error:
+        raise InputError(f"not YAML: {error}", where=str(path)) from error
+    reader = _Reader(path)
+    top = reader.mapping(document or {}, "the file", ("platform",))
+    section = reader.mapping(top.get("platform") or {}, "platform", _KEYS)
+    prebuilt = reader.mapping(section.get("prebuilt") or {}, "prebuilt")
+    commands = reader.mapping(section.get("hooks") or {}, "hooks", hooks)
+    complete = section.get("complete")
+    return Config(
+        root_kib=reader.count(section.get("root-size"), "root-size"),
+        usr_kib=reader.count(section.get("usr-size"), "usr-size"),
+        complete=DEFAULT_COMPLETE if complete is None else reader.words(complete, "complete"),
+        prebuilt={name.strip("/"): path.parent / reader.word(file, name) for name, file in prebuilt.items()},
+        hooks={name: reader.words(command, name) for name, command in commands.items()},
+    )
+
+
+class _Reader:
+    """Values of the file, checked."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def mapping(self, value: object, name: str, known: tuple[str, ...] | None = None) -> dict[str, object]:
+        """Return a mapping with string keys, all of them known ones."""
+        if not isinstance(value, dict):
+            raise self._wrong(name, "a mapping", value)
+        for key in value:
+            if not isinstance(key, str):
+                raise self._wrong(f"a key of {name}", "a word", key)
+            if known is not None and key not in known:
+                near = nearest(key, known)
+                hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
+                raise InputError(f"unknown key {key!r} in {name}", where=str(self._path), hint=hint)
+        return value
+
+    def words(self, value: object, name: str) -> tuple[str, ...]:
+        """Return a list of strings."""
+        if not isinstance(value, list):
+            raise self._wrong(name, "a list", value)
+        return tuple(self.word(item, name) for item in value)
+
+    def count(self, value: object, name: str) -> int | None:
+        """Return a number of at least 1, or None when there is none."""
+        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+            raise self._wrong(name, "a number", value)
+        return value
+
+    def word(self, value: object, name: str) -> str:
+        """Return a string."""
+        if not isinstance(value, str) or not value:
+            raise self._wrong(name, "a word", value)
+        return value
+
+    def _wrong(self, name: str, expected: str, value: object) -> InputError:
+        return InputError(f"{name}: expected {expected}, found {value!r}", where=str(self._path))

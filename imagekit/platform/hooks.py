@@ -1,0 +1,138 @@
+"""Steps that need programs of the target: run where those are, or taken from prebuilt files, or skipped aloud."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imagekit.content import Bytes, DiskFile
+from imagekit.errors import InputError
+from imagekit.formats import folder
+from imagekit.platform.config import Config
+from imagekit.platform.fixups import put_file
+from imagekit.tree import Tree
+
+
+@dataclass(frozen=True, slots=True)
+class Hook:
+    """A step: the files that it makes in the image, its command on an illumos host, and what is lost without it."""
+
+    name: str
+    makes: tuple[str, ...]
+    command: tuple[str, ...]
+    loss: str
+
+
+HOOKS = (
+    Hook(
+        "whatis",
+        ("usr/share/man/whatis", "smartdc/man/whatis"),
+        ("tools/imagekit-whatis",),
+        "apropos(1) and whatis(1) will find nothing",
+    ),
+    Hook(
+        "smf-import",
+        ("etc/svc/repository.db",),
+        ("tools/smf_import",),
+        "no SMF manifests are imported, so the image boots with the repository of the proto area, or none",
+    ),
+    Hook(
+        "smf-seeds",
+        ("usr/lib/brand/joyent-minimal/repository.db",),
+        ("tools/build_seeds",),
+        "the joyent-minimal brand has no seed repository",
+    ),
+)
+NAMES = tuple(hook.name for hook in HOOKS)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What becomes of a hook in this build: prebuilt files, a command, or (neither) nothing."""
+
+    hook: Hook
+    prebuilt: dict[str, DiskFile]
+    command: tuple[str, ...] | None
+
+    @property
+    def is_skipped(self) -> bool:
+        """Whether the image will lack what the hook makes."""
+        return not self.prebuilt and self.command is None
+
+    def __str__(self) -> str:
+        if self.prebuilt:
+            return f"{self.hook.name}: from {', '.join(content.origin for content in self.prebuilt.values())}"
+        if self.command is not None:
+            return f"{self.hook.name}: runs {' '.join(self.command)}"
+        return f"{self.hook.name}: skipped"
+
+
+def plan_hooks(config: Config, root: Path) -> tuple[list[Step], list[str]]:
+    """Return what becomes of every hook in a workspace, and a warning for each that is skipped.
+
+    Raise InputError when a prebuilt file is missing.
+    """
+    steps, warnings = [], []
+    for hook in HOOKS:
+        prebuilt = {path: DiskFile(config.prebuilt[path]) for path in hook.makes if path in config.prebuilt}
+        command = config.hooks.get(hook.name)
+        if command is None and sys.platform.startswith("sunos") and (root / hook.command[0]).exists():
+            command = (str(root / hook.command[0]), *hook.command[1:])
+        step = Step(hook, prebuilt, None if prebuilt else command)
+        if step.is_skipped:
+            warnings.append(
+                f"{hook.name} is skipped: {hook.loss}; it needs an illumos host, or {' and '.join(hook.makes)} "
+                "under platform: prebuilt: in imagekit.yaml"
+            )
+        steps.append(step)
+    known = {path for hook in HOOKS for path in hook.makes}
+    others = {path: DiskFile(file) for path, file in config.prebuilt.items() if path not in known}
+    if others:
+        steps.append(Step(Hook("prebuilt", tuple(others), (), ""), others, None))
+    return steps, warnings
+
+
+def put_prebuilt(tree: Tree, steps: Sequence[Step], time: int) -> None:
+    """Put the prebuilt files into the tree."""
+    for step in steps:
+        for path, content in step.prebuilt.items():
+            put_file(tree, path, content, time=time)
+
+
+def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int) -> bool:
+    """Run the commands, each on a copy of the tree on disk, and take what they made; tell whether there was any.
+
+    Raise InputError when one fails or does not make its files.
+    """
+    due = [step for step in steps if step.command is not None]
+    if not due:
+        return False
+    with tempfile.TemporaryDirectory(prefix="imagekit-hooks-") as scratch:
+        image = Path(scratch, "root")
+        folder.extract(tree, image)
+        for step in due:
+            _run(step, image, root)
+            for path in step.hook.makes:
+                made = image / path
+                if made.is_file():
+                    put_file(tree, path, Bytes(made.read_bytes(), f"made by {step.hook.name}"), time=time)
+                    # The tools make these for everybody to read.
+                    tree.replace(replace(tree[path], mode=0o444))
+            if not any((image / path).is_file() for path in step.hook.makes):
+                raise InputError(
+                    f"it ended well, and made none of {', '.join(step.hook.makes)}", where=f"hook {step.hook.name}"
+                )
+    return True
+
+
+def _run(step: Step, image: Path, root: Path) -> None:
+    command = [*(step.command or ()), str(image)]
+    try:
+        done = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", check=False)
+    except OSError as error:
+        raise InputError(f"cannot run {command[0]}: {error.strerror}", where=f"hook {step.hook.name}") from error
+    if done.returncode:
+        said = "".join(f"\n  | {line}" for line in (done.stdout + done.stderr).splitlines()[-20:])
+        raise InputError(f"{command[0]} ended with status {done.returncode}{said}", where=f"hook {step.hook.name}")

@@ -1,0 +1,73 @@
+"""The two file systems of a platform, / and /usr, planned from the tree of the whole image."""
+
+from dataclasses import dataclass
+
+from imagekit.content import Content
+from imagekit.formats import ufs
+from imagekit.platform.fixups import empty_files, lay_below_usr, split_usr
+from imagekit.platform.shipped import PATH as SHIPPED_PATH
+from imagekit.platform.shipped import ShippedFiles
+from imagekit.tree import File, Tree
+
+ROOT_BYTES_PER_INODE, USR_BYTES_PER_INODE = 12_248, 14_000
+USR_ARCHIVE = "usr.lgz"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sizes:
+    """The sizes of both images in bytes; with `fit`, an image that is too small grows."""
+
+    root: int
+    usr: int
+    fit: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Images:
+    """The two file systems, planned.  `root` lacks usr.lgz, whose size is known when /usr is compressed."""
+
+    root: ufs.Plan
+    usr: ufs.Plan
+    root_tree: Tree
+    shipped: ShippedFiles
+    warnings: tuple[str, ...]
+
+    def complete_root(self, usr_archive: Content, sizes: Sizes, time: int) -> ufs.Plan:
+        """Plan / again, with the compressed /usr in it."""
+        self.root_tree.replace(File(path=USR_ARCHIVE, mode=0o600, mtime=time, content=usr_archive))
+        return plan_root(self.root_tree, sizes, time)
+
+
+def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
+    """Plan both file systems from the whole image's tree, which is left as it is."""
+    whole = Tree.of((entry for entry in tree if entry.path), tree.root)
+    shipped = ShippedFiles(whole)
+    whole.add_parents(SHIPPED_PATH, mtime=time)
+    whole.replace(File(path=SHIPPED_PATH, mode=0o644, mtime=time, content=shipped))
+    empty_files(whole, time)
+    root_tree, usr_tree = split_usr(whole, time)
+    missing = lay_below_usr(root_tree, usr_tree, time)
+    warnings = [f"/{path} is not shipped, and early boot needs it before /usr is mounted" for path in missing]
+    return Images(
+        root=plan_root(root_tree, sizes, time),
+        usr=_plan_ufs(usr_tree, sizes.usr, USR_BYTES_PER_INODE, time, fit=sizes.fit, name="/usr", option="--usr-size"),
+        root_tree=root_tree,
+        shipped=shipped,
+        warnings=tuple(warnings),
+    )
+
+
+def plan_root(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
+    """Plan the file system of /."""
+    return _plan_ufs(tree, sizes.root, ROOT_BYTES_PER_INODE, time, fit=sizes.fit, name="/", option="--root-size")
+
+
+def _plan_ufs(tree: Tree, size: int, density: int, time: int, *, fit: bool, name: str, option: str) -> ufs.Plan:
+    try:
+        return ufs.plan(tree, size, time=time, bytes_per_inode=density)
+    except ufs.ImageTooSmallError as error:
+        if fit:
+            return ufs.plan(tree, error.needed * 1024, time=time, bytes_per_inode=density)
+        error.where = name
+        error.hint = f"give {option} {error.needed} (KiB) or more, or --fit to let it grow"
+        raise

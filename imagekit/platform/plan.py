@@ -1,0 +1,170 @@
+"""The plan of a platform: which files with which owners, from where, and whether they fit."""
+
+import mmap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from imagekit.clock import build_time
+from imagekit.content import Bytes, DiskFile
+from imagekit.errors import InputError
+from imagekit.manifest.accounts import read_accounts
+from imagekit.manifest.findings import Finding, FindingsError
+from imagekit.manifest.lint import lint
+from imagekit.manifest.sources import parse_files, read_manifests
+from imagekit.manifest.verify import verify
+from imagekit.platform import password, versions
+from imagekit.platform.assemble import assemble
+from imagekit.platform.fixups import put_file
+from imagekit.platform.hooks import Step, plan_hooks, put_prebuilt
+from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, plan_images
+from imagekit.platform.request import Inputs, Request, find_inputs
+from imagekit.product import Product
+from imagekit.tree import File, Tree
+
+ROOT_KIB, DEBUG_KIB, USR_KIB = 350_000, 3_000, 448_000
+"""Sizes of the original's images; a DEBUG kernel gets so much more for /."""
+
+KERNEL = "platform/i86pc/kernel/amd64/unix"
+GENUNIX = "kernel/amd64/genunix"
+SHADOW, BUILD_VERSION, RELEASE = "etc/shadow", "etc/versions/build", "etc/release"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A platform with everything decided that can be before the target's own programs have run."""
+
+    inputs: Inputs
+    time: int
+    tree: Tree
+    steps: Sequence[Step]
+    images: Images
+    sizes: Sizes
+    root_password: str | None
+    git_status: str
+    warnings: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """The name of the platform folder."""
+        return self.inputs.name("platform")
+
+    def lines(self) -> Iterator[str]:
+        """Return the plan as text."""
+        yield f"platform  {self.inputs.output / self.name}"
+        yield f"tarball   {self.inputs.output / self.name}.tgz"
+        yield f"manifest  {', '.join(map(str, self.inputs.manifests))}"
+        yield f"proto     {', '.join(map(str, self.inputs.protos))}"
+        yield f"time      {self.time} (seconds since 1970)"
+        yield f"/         {self.images.root}, before {USR_ARCHIVE} is in it"
+        yield f"/usr      {self.images.usr}"
+        for step in self.steps:
+            yield f"hook      {step}"
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as data."""
+        return {
+            "kind": "platform",
+            "name": self.name,
+            "output": str(self.inputs.output),
+            "time": self.time,
+            "root": self.images.root.as_dict(),
+            "usr": self.images.usr.as_dict(),
+            "hooks": {step.hook.name: str(step) for step in self.steps},
+            "warnings": list(self.warnings),
+        }
+
+    def write(self) -> list[Product]:
+        """Carry the plan out; return the summaries of the boot archive and the tarball."""
+        return assemble(self)
+
+
+def plan(request: Request) -> Plan:
+    """Decide everything about a platform; raise InputError or PlanError for all that can be known to fail."""
+    if request.root_password is not None:
+        password.check_password(request.root_password)
+    inputs = find_inputs(request)
+    time = build_time(inputs.stamp)
+    tree, warnings = _resolve(inputs, time, strict=request.strict)
+    steps, hook_warnings = plan_hooks(inputs.config, inputs.root)
+    put_prebuilt(tree, steps, time)
+    root_password, password_warnings = _set_password(tree, request, inputs)
+    git_status, git_warnings = versions.git_status(inputs.root, time)
+    put_file(tree, BUILD_VERSION, Bytes(git_status.encode(), "git state"), time=time)
+    release = versions.release_text(inputs.stamp, git_status)
+    put_file(tree, RELEASE, Bytes(release.encode(), "generated /etc/release"), time=time)
+    if not isinstance(tree.get(KERNEL), File):
+        raise InputError(f"the manifest ships no kernel: /{KERNEL} is missing", hint=f"add: f {KERNEL} 0755 root sys")
+    sizes = Sizes(
+        root=1024 * (request.root_kib or inputs.config.root_kib or ROOT_KIB + DEBUG_KIB * _is_debug(tree)),
+        usr=1024 * (request.usr_kib or inputs.config.usr_kib or USR_KIB),
+        fit=request.fit,
+    )
+    images = plan_images(tree, sizes, time)
+    every = [*warnings, *hook_warnings, *password_warnings, *git_warnings, *images.warnings]
+    if request.strict and images.warnings:
+        raise InputError("with --strict these are errors:" + "".join(f"\n  {line}" for line in images.warnings))
+    return Plan(
+        inputs=inputs,
+        time=time,
+        tree=tree,
+        steps=steps,
+        images=images,
+        sizes=sizes,
+        root_password=root_password,
+        git_status=git_status,
+        warnings=tuple(every),
+    )
+
+
+def _resolve(inputs: Inputs, time: int, *, strict: bool) -> tuple[Tree, list[str]]:
+    """Return the tree that the manifest describes, checked against the proto areas in the same go."""
+    directives = read_manifests(inputs.manifests)
+    complete = [
+        prefix for prefix in inputs.config.complete if any((proto / prefix).exists() for proto in inputs.protos)
+    ]
+    verified = verify(directives, inputs.protos, complete=complete, mtime=time)
+    findings = [*verified.findings, *(_lint(inputs) if strict else ())]
+    fatal: list[Finding] = []
+    others: list[Finding] = []
+    for finding in dict.fromkeys(findings):
+        if finding.severity == "note":
+            continue
+        (fatal if strict or _is_fatal(finding, complete) else others).append(finding)
+    if fatal:
+        hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
+        raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
+    return verified.tree, [f"{finding.where}: {finding.code}: {finding.message}" for finding in others]
+
+
+def _lint(inputs: Inputs) -> list[Finding]:
+    return lint(parse_files(inputs.manifests), read_accounts(inputs.protos))
+
+
+def _is_fatal(finding: Finding, complete: Sequence[str]) -> bool:
+    """Tell whether a platform cannot be made: a link that differs in the proto area matters where all is checked."""
+    if finding.code in {"M403", "M404"}:
+        return finding.path.startswith(tuple(f"{prefix}/" for prefix in complete))
+    return finding.severity == "error"
+
+
+def _set_password(tree: Tree, request: Request, inputs: Inputs) -> tuple[str | None, list[str]]:
+    shadow = tree.get(SHADOW)
+    if not isinstance(shadow, File):
+        if request.root_password is not None:
+            raise InputError(f"the manifest ships no /{SHADOW}, so root can have no password")
+        return None, [f"the manifest ships no /{SHADOW}: root has no password"]
+    chosen = request.root_password or password.random_password()
+    hashed = password.crypt(chosen, f"root {inputs.name('platform')}")
+    text = password.set_root_password(shadow.content.read(), hashed, shadow.content.origin)
+    put_file(tree, SHADOW, Bytes(text, f"edited /{SHADOW}"), time=shadow.mtime)
+    tree.replace(replace(tree[SHADOW], mode=0o400))
+    return chosen, []
+
+
+def _is_debug(tree: Tree) -> bool:
+    """Tell whether the kernel is a DEBUG build."""
+    entry = tree.get(GENUNIX)
+    if not isinstance(entry, File) or not isinstance(entry.content, DiskFile) or not entry.content.size:
+        return False
+    with entry.content.path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        return view.find(b"DEBUG enabled") >= 0

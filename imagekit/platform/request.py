@@ -1,0 +1,91 @@
+"""What `imagekit platform` is asked for, and where its inputs are found in a smartos-live workspace."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.clock import Stamp
+from imagekit.errors import InputError
+from imagekit.manifest.sources import workspace_manifests, workspace_protos
+from imagekit.platform.config import NAME, Config, read_config
+from imagekit.platform.hooks import NAMES
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for; sizes in KiB, None for the original's.  What is empty is looked for in `root`."""
+
+    root: Path
+    manifests: tuple[Path, ...] = ()
+    protos: tuple[Path, ...] = ()
+    output: Path | None = None
+    stamp: Stamp | None = None
+    root_password: str | None = None
+    root_kib: int | None = None
+    usr_kib: int | None = None
+    fit: bool = False
+    strict: bool = False
+    config: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Inputs:
+    """All inputs by name.  `version` is "" unless the workspace was configured with one."""
+
+    root: Path
+    manifests: tuple[Path, ...]
+    protos: tuple[Path, ...]
+    output: Path
+    stamp: Stamp
+    version: str
+    config: Config
+
+    def name(self, what: str) -> str:
+        """Return what a product is called: WHAT-[VERSION-]STAMP."""
+        return "-".join(part for part in (what, self.version, self.stamp.text) if part)
+
+
+def find_inputs(request: Request) -> Inputs:
+    """Find what the request does not name; raise InputError, with what to do, for what is missing."""
+    root = request.root
+    manifests = request.manifests or tuple(workspace_manifests(root))
+    protos = request.protos or tuple(workspace_protos(root))
+    version_file = root / "configure-buildver"
+    return Inputs(
+        root=root,
+        manifests=manifests,
+        protos=protos,
+        output=request.output or root / "output",
+        stamp=request.stamp or find_stamp(protos),
+        version=_first_line(version_file) if version_file.is_file() else "",
+        config=_config(request),
+    )
+
+
+def _config(request: Request) -> Config:
+    if request.config is not None:
+        return read_config(request.config, NAMES)
+    found = request.root / NAME
+    return read_config(found, NAMES) if found.is_file() else Config()
+
+
+def find_stamp(protos: tuple[Path, ...]) -> Stamp:
+    """Return the build stamp that the first proto area with a file `buildstamp` carries."""
+    for proto in protos:
+        file = proto / "buildstamp"
+        if file.is_file():
+            try:
+                return Stamp(_first_line(file))
+            except InputError as error:
+                raise InputError(error.what, where=str(file), hint=error.hint) from None
+    raise InputError(
+        "no build stamp: no proto area has a file buildstamp",
+        where=", ".join(map(str, protos)),
+        hint="give one: --stamp 20261122T000000Z",
+    )
+
+
+def _first_line(file: Path) -> str:
+    try:
+        return file.read_text("utf-8", "replace").partition("\n")[0].strip()
+    except OSError as error:
+        raise InputError(f"cannot read: {error.strerror}", where=str(file)) from error
