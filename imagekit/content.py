@@ -18,6 +18,9 @@ from imagekit.progress import SILENT, Progress
 BLOCK_SIZE = 1 << 20
 """Bytes per piece wherever content is streamed."""
 
+_HOLE_SIZE = 1 << 16
+"""Bytes of the least stretch without data that is left out of an output; shorter ones are cheaper to write."""
+
 _ZEROS = memoryview(bytes(BLOCK_SIZE))
 
 
@@ -295,12 +298,26 @@ def data_blocks(content: Content, block_size: int = BLOCK_SIZE) -> Iterator[tupl
             yield offset, min(block_size, content.size - offset)
 
 
+def _data_runs(content: Content) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of what holds data, at most BLOCK_SIZE at once, without holes of _HOLE_SIZE and more."""
+    start = length = 0
+    for offset, count in data_blocks(content, _HOLE_SIZE):
+        if offset == start + length and length + count <= BLOCK_SIZE:
+            length += count
+            continue
+        if length:
+            yield start, length
+        start, length = offset, count
+    if length:
+        yield start, length
+
+
 def write_sparse(content: Content, output: OutputFile, progress: Progress = SILENT) -> None:
     """Write a content to an output of its own; zeros become holes."""
     output.truncate(content.size)
     buffer = memoryview(bytearray(BLOCK_SIZE))
     done = 0
-    for offset, length in data_blocks(content):
+    for offset, length in _data_runs(content):
         block = buffer[:length]
         content.read_into(offset, block)
         if not is_zero(block):
