@@ -134,6 +134,23 @@ def test_an_unknown_library_is_named() -> None:
     assert {gzip.choose("fast", name).name for name in LIBRARIES} == {f"{name} 3" for name in LIBRARIES}
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_time_is_not_wasted_on_what_cannot_shrink(library: str) -> None:
+    rng = random.Random(3)
+    noise, text = (
+        rng.randbytes(BLOCK_SIZE),
+        b"".join(b"%d " % (number * number) for number in range(99_999))[:BLOCK_SIZE],
+    )
+    none = memoryview(b"")
+    backend = gzip.choose("fast", library)
+    quick = backend._deflate(memoryview(noise), none, 2)
+    assert backend.deflate(memoryview(noise), none) == quick
+    assert len(backend.deflate(memoryview(text), none)) < len(backend._deflate(memoryview(text), none, 2))
+    # One sample that shrinks is enough.
+    mixed = memoryview(noise[: BLOCK_SIZE // 2] + text[: BLOCK_SIZE // 2])
+    assert len(backend.deflate(mixed, none)) < len(backend._deflate(mixed, none, 2))
+
+
 def test_smallest_is_no_larger() -> None:
     rng = random.Random(1)
     content = Bytes(" ".join(rng.choices(WORDS, k=60_000)).encode())
