@@ -56,7 +56,7 @@ def verify(
     try:
         accounts = read_accounts(roots)
     except InputError as error:
-        findings.append(Finding("M410", "error", str(error)))
+        findings.append(Finding("M410", "error", error.what, file=error.where or "etc/passwd and etc/group"))
         accounts = smartos_accounts()
     examined = examine(directives, protos, mtime=mtime, accounts=accounts)
     checked: list[Finding] = []

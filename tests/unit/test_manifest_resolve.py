@@ -15,7 +15,6 @@ from imagekit.manifest.accounts import Accounts
 from imagekit.manifest.findings import FindingsError
 from imagekit.manifest.grammar import Directive, parse
 from imagekit.manifest.resolve import Resolution, resolve
-from imagekit.manifest.sources import read_manifests
 from imagekit.tree import Directory, File, HardLink, Symlink
 
 ACCOUNTS = Accounts({"root": 0, "adm": 4}, {"root": 0, "sys": 3, "bin": 2}, "the test's accounts")
@@ -315,24 +314,3 @@ def test_unreadable_things_are_all_named(open_tmp: Path):
         f"  m:6: M406: cannot examine {open_tmp}/listed/inner: Permission denied",
         f"  {open_tmp}/closed: M406: cannot list the folder {open_tmp}/closed: Permission denied",
     ]
-
-
-def test_the_real_manifests_resolve(shared: Path, tmp_path: Path):
-    made = tmp_path / "proto"
-    command = [sys.executable, shared / "tools" / "make-proto", "--scale", "0.001", "--extra", "3", "--out", made]
-    command += ["--manifests", shared / "data" / "manifests", "--seed-files", shared / "data" / "proto-seed"]
-    subprocess.run(command, check=True, capture_output=True)
-    lines = read_manifests([shared / "data" / "manifests"])
-    result = resolve(lines, [made], mtime=1_795_305_600)
-    kinds = {}
-    for entry in result.tree:
-        kinds[entry.KIND] = kinds.get(entry.KIND, 0) + 1
-    assert len(result.tree) == 25_243
-    assert kinds == {"directory": 2958, "file": 15194, "symbolic link": 6517, "hard link": 574}
-    assert [one.path for one in result.warnings if one.code == "M102"] == ["usr/share/man/man1/sendmail-mailq.1"]
-    assert {one.code for one in result.warnings} == {"M102", "M204", "M301", "M302", "M308"}
-    su = result.tree["usr/bin/su"]
-    assert (su.mode, su.user, su.group, su.gid) == (0o4555, "root", "sys", 3)
-    pong = result.tree["lib/fs/nfs/mount"]
-    assert isinstance(pong, HardLink)
-    assert pong.target == "etc/fs/nfs/mount"
