@@ -28,7 +28,7 @@ def lines(found: Verification, *, suppliers: bool = False, unshipped: bool = Fal
         yield from (f"{path}: no manifest ships it" for path in found.unshipped)
     entries, files, stray = len(found.tree) - 1, len(found.suppliers), len(found.unshipped)
     hint = "" if unshipped or not stray else " (--unshipped lists them)"
-    yield f"{entries:,} entries, {files:,} files found; {stray:,} files that no manifest ships{hint}"
+    yield f"{entries:,} entries, files found: {files:,}, files that no manifest ships: {stray:,}{hint}"
     yield count_line(found.findings)
 
 

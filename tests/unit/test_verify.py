@@ -296,7 +296,7 @@ def test_the_text(proto: Path, manifest: Path):
     good = run("-m", manifest, "-p", proto)
     assert good.exit_code == 0
     assert good.stdout.splitlines() == [
-        "10 entries, 4 files found; 1 files that no manifest ships (--unshipped lists them)",
+        "10 entries, files found: 4, files that no manifest ships: 1 (--unshipped lists them)",
         "1 note",
     ]
     full = run("-m", manifest, "-p", proto, "--unshipped", "-v")
@@ -304,7 +304,7 @@ def test_the_text(proto: Path, manifest: Path):
         f"{manifest}:10: M409 note: var is in no proto area; the manifest's line is enough to make it",
         *(f"{path}: from {proto}" for path in ("etc/group", "etc/passwd", "usr/bin/cp", "usr/bin/ls")),
         "stray: no manifest ships it",
-        "10 entries, 4 files found; 1 files that no manifest ships",
+        "10 entries, files found: 4, files that no manifest ships: 1",
         "1 note",
     ]
     (proto / "usr/bin/ls").unlink()
