@@ -52,7 +52,7 @@ class Plan:
         """Return the plan as text."""
         yield f"ISO image   {self.output}"
         yield f"console     {self.console}"
-        yield f"ESP         {self.esp.size:,} bytes"
+        yield f"ESP         {self.esp.format}, {self.esp.size:,} bytes"
         yield from self.volume.lines()
 
     def data(self) -> dict[str, object]:
@@ -61,7 +61,7 @@ class Plan:
             "kind": "iso",
             "output": str(self.output),
             "console": str(self.console),
-            "esp": self.esp.as_data(),
+            "esp": self.esp.data(),
             "volume": self.volume.data(),
             "warnings": list(self.warnings),
         }
@@ -80,8 +80,9 @@ def plan(request: Request) -> Plan:
     loader = esp_tree(sources.boot_file(LOADER), time)
     esp = fat.plan(
         loader,
-        fat.minimum_size(loader) if request.esp_size is None else request.esp_size,
+        fat.minimum_size(loader, kind=None) if request.esp_size is None else request.esp_size,
         label="SYSTEM",
+        kind=None,
         volume_id=derived_uuid("iso", sources.name, str(request.console), *listing(tree)).fields[0],
     )
     for path, content in ((CDBOOT, sources.cdboot_file()), (EFIBOOT, esp.content())):

@@ -99,7 +99,7 @@ class Plan:
         for name, system in (("loader", self.esp), ("root", self.root)):
             yield ""
             yield f"in {name}:"
-            yield from system.as_text().splitlines()
+            yield from system.lines()
 
     def data(self) -> dict[str, object]:
         """Return the plan as data; sizes and offsets are in bytes."""
@@ -124,8 +124,8 @@ class Plan:
                 }
                 for part in self.disk.partitions
             ],
-            "loader": self.esp.as_data(),
-            "root": self.root.as_data(),
+            "loader": self.esp.data(),
+            "root": self.root.data(),
             "warnings": list(self.warnings),
         }
 

@@ -1,12 +1,15 @@
-"""FAT: `plan` lays out a FAT32 file system, `read_volume` and `read` take FAT12, FAT16 and FAT32 apart."""
+"""FAT12, FAT16 and FAT32: `plan` lays out a file system, `read_volume` and `read` take one apart."""
 
 from imagekit.formats.fat.image import FatPlan, Placed
-from imagekit.formats.fat.plan import check, default_cluster_size, minimum_size, plan
+from imagekit.formats.fat.layout import Kind
+from imagekit.formats.fat.plan import check, minimum_size, plan
 from imagekit.formats.fat.reader import FatVolume, read, read_volume
+from imagekit.formats.fat.sizes import default_cluster_size
 
 __all__ = [
     "FatPlan",
     "FatVolume",
+    "Kind",
     "Placed",
     "check",
     "default_cluster_size",

@@ -1,8 +1,5 @@
-"""A planned FAT32 file system: where everything lies, and its content as pieces."""
+"""A planned FAT file system: where everything lies, and its content as pieces."""
 
-import sys
-from array import array
-from bisect import bisect_left
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -14,18 +11,16 @@ from imagekit.formats.fat.layout import (
     DIRECTORY,
     DOT,
     DOT_DOT,
-    END_OF_CHAIN,
-    ENTRY_SIZE,
+    FIRST_CLUSTER,
     FSINFO_SECTOR,
-    MEDIA,
     RECORD,
-    ROOT_CLUSTER,
     SECTOR,
     VOLUME_LABEL,
     BootSector,
     Geometry,
     pack_fsinfo,
 )
+from imagekit.formats.fat.table import allocation_table
 from imagekit.tree import Directory, File
 
 _UNKNOWN = 0xFFFFFFFF  # FSInfo: no cluster is known to be free
@@ -36,7 +31,8 @@ class Placed:
     """A directory or file and where it lies.
 
     `alias` is the short name (11 bytes); `cluster` the first of `clusters` neighbours, 0 when there are none; `offset`
-    and `size` in bytes from the start of the file system (a directory's size is that of its records).
+    and `size` in bytes from the start of the file system (a directory's size is that of its records).  The root
+    directory of FAT12 and FAT16 has a place of its own before the clusters, and the size of that place.
     """
 
     entry: Directory | File
@@ -54,10 +50,10 @@ class Placed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FatPlan:
-    """A FAT32 file system of which everything is decided.
+    """A FAT file system of which everything is decided.
 
-    `directories` come first in the data area, the root first of all; `files` follow in the order of the plan, each in
-    neighbouring clusters.  `children` are the paths in each directory, in the order of its records.
+    `directories` come first, the root first of all; `files` follow in the order of the plan, each in neighbouring
+    clusters.  `children` are the paths in each directory, in the order of its records.
     """
 
     boot: BootSector
@@ -69,6 +65,11 @@ class FatPlan:
     def geometry(self) -> Geometry:
         """Sizes and places of the file system's parts."""
         return self.boot.geometry
+
+    @property
+    def format(self) -> str:
+        """FAT12, FAT16 or FAT32."""
+        return f"FAT{self.geometry.kind}"
 
     @property
     def size(self) -> int:
@@ -90,19 +91,22 @@ class FatPlan:
         yield from self.directories
         yield from self.files
 
-    def content(self, origin: str = "FAT32 file system") -> Content:
+    def content(self, origin: str | None = None) -> Content:
         """Return the file system: headers, tables, directories and files as pieces."""
         geometry = self.geometry
         boot = Bytes(self.boot.pack(), "the boot sector")
-        next_free = ROOT_CLUSTER + self.used_clusters if self.free_clusters else _UNKNOWN
-        fsinfo = Bytes(pack_fsinfo(self.free_clusters, next_free), "FSInfo")
-        table = _AllocationTable([placed.cluster + placed.clusters - 1 for placed in self.placed() if placed.clusters])
-        pieces: list[tuple[int, Content]] = [
-            (0, boot),
-            (FSINFO_SECTOR * SECTOR, fsinfo),
-            (BACKUP_SECTOR * SECTOR, boot),
-            ((BACKUP_SECTOR + FSINFO_SECTOR) * SECTOR, fsinfo),
-        ]
+        table = allocation_table(
+            geometry.kind, [placed.cluster + placed.clusters - 1 for placed in self.placed() if placed.clusters]
+        )
+        pieces: list[tuple[int, Content]] = [(0, boot)]
+        if geometry.kind == 32:
+            next_free = FIRST_CLUSTER + self.used_clusters if self.free_clusters else _UNKNOWN
+            fsinfo = Bytes(pack_fsinfo(self.free_clusters, next_free), "FSInfo")
+            pieces += [
+                (FSINFO_SECTOR * SECTOR, fsinfo),
+                (BACKUP_SECTOR * SECTOR, boot),
+                ((BACKUP_SECTOR + FSINFO_SECTOR) * SECTOR, fsinfo),
+            ]
         pieces.extend((geometry.fat_offset(copy), table) for copy in range(geometry.fat_copies))
         by_path = {placed.entry.path: placed for placed in self.placed()}
         pieces.extend(
@@ -110,13 +114,13 @@ class FatPlan:
             for placed in self.directories
         )
         pieces.extend((placed.offset, placed.entry.content) for placed in self.files if isinstance(placed.entry, File))
-        return Composite(self.size, pieces, origin)
+        return Composite(self.size, pieces, origin or f"{self.format} file system")
 
-    def as_data(self) -> dict[str, object]:
+    def data(self) -> dict[str, object]:
         """Return the plan as JSON data; sizes and offsets in bytes, `hidden` in sectors."""
         geometry = self.geometry
         return {
-            "format": "FAT32",
+            "format": self.format,
             "size": self.size,
             "label": self.boot.label,
             "volume_id": f"{self.boot.volume_id:08x}",
@@ -126,7 +130,7 @@ class FatPlan:
             "free_clusters": self.free_clusters,
             "tables": [geometry.fat_offset(copy) for copy in range(geometry.fat_copies)],
             "table_size": geometry.fat_sectors * SECTOR,
-            "data": geometry.offset(ROOT_CLUSTER),
+            "data": geometry.offset(FIRST_CLUSTER),
             "entries": [
                 {
                     "path": placed.entry.path,
@@ -134,26 +138,23 @@ class FatPlan:
                     "alias": names.shown(placed.alias),
                     "cluster": placed.cluster,
                     "clusters": placed.clusters,
-                    "offset": placed.offset if placed.clusters else None,
+                    "offset": placed.offset or None,
                     "size": placed.size,
                 }
                 for placed in self.placed()
             ],
         }
 
-    def as_text(self) -> str:
-        """Return the plan for people: what the file system is, then a line for each entry, in the order on the disk."""
+    def lines(self) -> Iterator[str]:
+        """Yield the plan for people: what the file system is, then a line for each entry, in the order on the disk."""
         geometry = self.geometry
-        lines = [
-            f"FAT32 {self.boot.label or '(no label)'} {self.boot.volume_id:08x}, {self.size:,} bytes",
-            f"{geometry.cluster_count:,} clusters of {geometry.cluster_size:,} bytes, {self.free_clusters:,} free",
-            f"{'OFFSET':>16} {'SIZE':>14} {'CLUSTER':>9}  PATH",
-        ]
+        yield f"{self.format} {self.boot.label or '(no label)'} {self.boot.volume_id:08x}, {self.size:,} bytes"
+        yield f"{geometry.cluster_count:,} clusters of {geometry.cluster_size:,} bytes, {self.free_clusters:,} free"
+        yield f"{'OFFSET':>16} {'SIZE':>14} {'CLUSTER':>9}  PATH"
         for placed in self.placed():
-            offset = f"{placed.offset:,}" if placed.clusters else "-"
+            offset = f"{placed.offset:,}" if placed.offset else "-"
             slash = "/" if isinstance(placed.entry, Directory) and placed.entry.path else ""
-            lines.append(f"{offset:>16} {placed.size:>14,} {placed.cluster:>9}  /{placed.entry.path}{slash}")
-        return "\n".join(lines)
+            yield f"{offset:>16} {placed.size:>14,} {placed.cluster:>9}  /{placed.entry.path}{slash}"
 
     def _records(self, directory: Placed, by_path: dict[str, Placed]) -> bytes:
         path, mtime = directory.entry.path, directory.entry.mtime
@@ -176,44 +177,6 @@ class FatPlan:
             attributes, size = (DIRECTORY, 0) if is_directory else (ARCHIVE, child.size)
             records.append(_record(child.alias, attributes, child.entry.mtime, child.cluster, size))
         return b"".join(records)
-
-
-class _AllocationTable(Content):
-    """The used part of a table whose chains lie one behind the other, made as it is read.
-
-    `ends` are the last clusters of the chains, in ascending order; every other cluster leads to the one behind it.
-    """
-
-    __slots__ = ("_ends", "_size")
-
-    def __init__(self, ends: list[int]) -> None:
-        self._ends = ends
-        self._size = (ends[-1] + 1) * ENTRY_SIZE
-
-    @property
-    def size(self) -> int:
-        """The size in bytes of all entries up to the last one in use."""
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        """What this is."""
-        return "the file allocation table"
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        """Compute the entries that lie there."""
-        start, stop = offset // ENTRY_SIZE, -(-(offset + len(buffer)) // ENTRY_SIZE)
-        entries = array("I", range(start + 1, stop + 1))
-        for index in range(bisect_left(self._ends, start), bisect_left(self._ends, stop)):
-            entries[self._ends[index] - start] = END_OF_CHAIN
-        # The first two belong to no cluster: the media byte, and the bits for a clean volume (all set).
-        for cluster, value in ((0, 0x0FFFFF00 | MEDIA), (1, END_OF_CHAIN)):
-            if start <= cluster < stop:
-                entries[cluster - start] = value
-        if sys.byteorder == "big":
-            entries.byteswap()
-        skip = offset - start * ENTRY_SIZE
-        buffer[:] = memoryview(entries).cast("B")[skip : skip + len(buffer)]
 
 
 def _record(alias: bytes, attributes: int, mtime: int, cluster: int, size: int) -> bytes:

@@ -7,6 +7,7 @@ Facts: Microsoft's FAT32 File System Specification 1.03 ("fatgen"), and what ill
 
 import struct
 from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from pyfatfs.BootSectorHeader import FAT12BootSectorHeader, FAT32BootSectorHeader
 from pyfatfs.FATDirectoryEntry import FATDirectoryEntry
@@ -14,14 +15,16 @@ from pyfatfs.FSInfo import FSInfo
 
 from imagekit.errors import FormatError
 
+Kind = Literal[12, 16, 32]
+"""FAT12, FAT16 or FAT32: the bits per entry of the table."""
+
 SECTOR = 512
 """Bytes per sector that the writer uses; the reader takes what the boot sector says."""
 
-RESERVED_SECTORS = 32  # EDK2's tools warn of any other number on FAT32
+RESERVED_SECTORS: dict[Kind, int] = {12: 1, 16: 1, 32: 32}  # EDK2's tools warn of any other number
 FAT_COPIES = 2
 FSINFO_SECTOR = 1
 BACKUP_SECTOR = 6  # of the boot sector; that of FSInfo follows it
-ROOT_CLUSTER = 2
 FIRST_CLUSTER = 2
 MEDIA = 0xF8  # fixed disk; pcfs compares it with the first byte of the FAT
 MARK = b"\x55\xaa"
@@ -31,9 +34,8 @@ NO_LABEL = "NO NAME"
 FAT12_CLUSTERS = 4085  # so many, and it is no longer FAT12
 FAT32_CLUSTERS = 65525  # fewer, and it is not FAT32, whatever the boot sector says
 MAX_CLUSTERS = 0x0FFFFFF5  # the numbers from 0x0ffffff7 on have a meaning of their own
-ENTRY_SIZE = 4  # bytes per entry of a FAT32's table
-END_OF_CHAIN = 0x0FFFFFFF
-CLEAN_BITS = {12: 0, 16: 0xC000, 32: 0x0C000000}  # in entry 1: unmounted cleanly, no read error seen
+END_OF_CHAIN = 0x0FFFFFFF  # its lowest 12 or 16 bits on FAT12 and FAT16
+CLEAN_BITS: dict[Kind, int] = {12: 0, 16: 0xC000, 32: 0x0C000000}  # in entry 1: unmounted cleanly, no read error seen
 MAX_SECTORS = 0xFFFFFFFF
 MAX_FILE_SIZE = 0xFFFFFFFF  # bytes
 MAX_DIRECTORY_RECORDS = 65536  # 2 MiB, where Windows and Linux stop
@@ -61,6 +63,9 @@ UNITS_PER_RECORD = 13  # UTF-16 code units
 DOT = b".".ljust(11)
 DOT_DOT = b"..".ljust(11)
 
+_SMALL_DISK = 1024 * 2 * 16
+"""Sectors of a disk of 1,024 cylinders with 2 heads and 16 sectors per track; larger ones have 255 heads and 63."""
+
 # int 18h asks the BIOS for the next boot device; should that return: hlt, and a jump back to it.
 _BOOT_CODE = b"\xcd\x18\xf4\xeb\xfd"
 
@@ -69,7 +74,7 @@ _BOOT_CODE = b"\xcd\x18\xf4\xeb\xfd"
 class Geometry:
     """Where things lie: sizes in bytes, the rest counted in sectors of `sector_size`, as in the boot sector."""
 
-    kind: int  # 12, 16 or 32: bits per entry of the table
+    kind: Kind
     sector_size: int
     sector_count: int
     cluster_size: int
@@ -79,26 +84,29 @@ class Geometry:
     root_records: int  # of FAT12's and FAT16's root directory; 0 on FAT32
 
     @classmethod
-    def for_fat32(cls, size: int, cluster_size: int) -> "Geometry":
-        """Return how a FAT32 fills `size` bytes: tables just long enough, then the data area on a 4 KiB boundary.
+    def filling(cls, kind: Kind, size: int, cluster_size: int, root_records: int = 0) -> Self:
+        """Return how a file system fills `size` bytes: tables just long enough, then the data area.
 
-        With larger clusters the data area starts at a multiple of their size.  At most 63 sectors are lost to that.
+        That of FAT32 starts at a multiple of the cluster size and of 4 KiB, at most 63 sectors are lost to that; FAT12
+        and FAT16 are for small media, and lose none.  `root_records` is the size of the root directory of those two.
         """
-        sector_count, per_cluster = size // SECTOR, cluster_size // SECTOR
-        # Each sector of the tables serves 128 clusters; entries 0 and 1 serve none.
-        per_fat_sector = SECTOR // ENTRY_SIZE * per_cluster + FAT_COPIES
-        fat_sectors = -(-(sector_count - RESERVED_SECTORS + 2 * per_cluster) // per_fat_sector)
-        boundary = max(per_cluster, 8)
-        fat_sectors += -(RESERVED_SECTORS // FAT_COPIES + fat_sectors) % (boundary // FAT_COPIES)
+        sector_count, per_cluster, reserved = size // SECTOR, cluster_size // SECTOR, RESERVED_SECTORS[kind]
+        root_sectors = -(-root_records * RECORD_SIZE // SECTOR)
+        # What tables and data area share, counted in bits of the table; entries 0 and 1 serve no cluster.
+        shared = (sector_count - reserved - root_sectors + FIRST_CLUSTER * per_cluster) * kind
+        fat_sectors = -(-shared // (SECTOR * 8 * per_cluster + FAT_COPIES * kind))
+        if kind == 32:
+            boundary = max(per_cluster, 8)
+            fat_sectors += -(reserved // FAT_COPIES + fat_sectors) % (boundary // FAT_COPIES)
         return cls(
-            kind=32,
+            kind=kind,
             sector_size=SECTOR,
             sector_count=sector_count,
             cluster_size=cluster_size,
-            reserved_sectors=RESERVED_SECTORS,
+            reserved_sectors=reserved,
             fat_copies=FAT_COPIES,
             fat_sectors=fat_sectors,
-            root_records=0,
+            root_records=root_records,
         )
 
     @property
@@ -152,38 +160,44 @@ class BootSector:
     active_fat: int  # the copy of the table that counts
 
     def pack(self) -> bytes:
-        """Return the boot sector of a FAT32."""
+        """Return the boot sector, of 512 bytes."""
         geometry = self.geometry
-        header = FAT32BootSectorHeader()
+        is_fat32 = geometry.kind == 32
+        header = FAT32BootSectorHeader() if is_fat32 else FAT12BootSectorHeader()
+        short_count = 0 if is_fat32 or geometry.sector_count > 0xFFFF else geometry.sector_count
+        sectors_per_track, heads = (16, 2) if geometry.sector_count <= _SMALL_DISK else (63, 255)
         header.update(
-            BS_jmpBoot=b"\xeb\x58\x90",  # to the boot code, at 0x5a
+            BS_jmpBoot=bytes([0xEB, len(header) - 2, 0x90]),  # to the boot code, behind the header
             BS_OEMName=self.oem_name.encode("ascii").ljust(8),
             BPB_BytsPerSec=geometry.sector_size,
             BPB_SecPerClus=geometry.sectors_per_cluster,
             BPB_RsvdSecCnt=geometry.reserved_sectors,
             BPB_NumFATs=geometry.fat_copies,
-            BPB_RootEntCnt=0,
-            BPB_TotSec16=0,
+            BPB_RootEntCnt=geometry.root_records,
+            BPB_TotSec16=short_count,
             BPB_Media=MEDIA,
-            BPB_FATSz16=0,
-            BPB_SecPerTrk=63,
-            BPB_NumHeads=255,
+            BPB_FATSz16=0 if is_fat32 else geometry.fat_sectors,
+            BPB_SecPerTrk=sectors_per_track,
+            BPB_NumHeads=heads,
             BPB_HiddSec=self.hidden_sectors,
-            BPB_TotSec32=geometry.sector_count,
-            BPB_FATSz32=geometry.fat_sectors,
-            BPB_ExtFlags=0,  # all copies of the table are kept alike
-            BPB_FSVer=0,
-            BPB_RootClus=self.root_cluster,
-            BPB_FSInfo=FSINFO_SECTOR,
-            BPB_BkBootSec=BACKUP_SECTOR,
-            BPB_Reserved=b"",
+            BPB_TotSec32=0 if short_count else geometry.sector_count,
             BS_DrvNum=0x80,
             BS_Reserved1=0,
             BS_BootSig=0x29,  # the next three fields are there
             BS_VolID=self.volume_id,
             BS_VolLab=(self.label or NO_LABEL).encode("ascii").ljust(11),
-            BS_FilSysType=b"FAT32   ",
+            BS_FilSysType=f"FAT{geometry.kind}".encode("ascii").ljust(8),
         )
+        if is_fat32:
+            header.update(
+                BPB_FATSz32=geometry.fat_sectors,
+                BPB_ExtFlags=0,  # all copies of the table are kept alike
+                BPB_FSVer=0,
+                BPB_RootClus=self.root_cluster,
+                BPB_FSInfo=FSINFO_SECTOR,
+                BPB_BkBootSec=BACKUP_SECTOR,
+                BPB_Reserved=b"",
+            )
         return (bytes(header) + _BOOT_CODE).ljust(SECTOR - len(MARK), b"\0") + MARK
 
     @classmethod
