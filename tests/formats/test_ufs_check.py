@@ -69,7 +69,12 @@ class Image:
         return self.plan.numbers[path]
 
     def inode(self, path):
-        return self.g.inode_offset(self.number(path))
+        return self.numbered(self.number(path))
+
+    def numbered(self, number):
+        """Return the byte at which an inode stands."""
+        group, index = divmod(number, self.g.ipg)
+        return self.fragment(group * self.g.fpg + self.g.iblkno) + index * 128
 
     def entry(self, path):
         """Return the byte at which the directory entry of a path stands."""
@@ -78,7 +83,7 @@ class Image:
         return self.data.index(struct.pack("<H", len(name)) + name.encode() + b"\0", start) - 6
 
     def free_inode(self):
-        return self.g.inode_offset(self.g.ipg - 1)
+        return self.numbered(self.g.ipg - 1)
 
     def free_fragment(self):
         """Return the first fragment of the last free block."""
@@ -186,7 +191,7 @@ def fragments_after_the_end_marked_free(i):
 simple("free_inode_with_size", "free inode", lambda i: i.put(i.free_inode() + 8, "Q", 1))
 simple("free_inode_with_address", "free inode", lambda i: i.put(i.free_inode() + 40, "i", 1000))
 simple("free_inode_with_links", "free inode", lambda i: i.put(i.free_inode() + 2, "h", 1))
-simple("reserved_inode", "reserved inode", lambda i: i.put(i.g.inode_offset(1), "HH", 0o100644, 1))
+simple("reserved_inode", "reserved inode", lambda i: i.put(i.numbered(1), "HH", 0o100644, 1))
 simple("unknown_type", "type", lambda i: i.put(i.inode("e/tail"), "H", 0o170644))
 simple("no_links", "links", lambda i: i.put(i.inode("e/empty") + 2, "h", 0))
 simple("link_too_many", "links", lambda i: i.put(i.inode("e/tail") + 2, "h", 3))
@@ -250,7 +255,7 @@ simple("file_made_directory", "directory size", lambda i: i.put(i.inode("e/tail"
 simple("directory_size", "directory size", lambda i: i.put(i.inode("e") + 8, "Q", 500))
 simple("directory_empty", "directory size", lambda i: i.put(i.inode("d/sub/deeper") + 8, "Q", 0))
 simple("directory_with_hole", "hole", lambda i: i.put(i.inode("e") + 40, "i", 0))
-simple("root_made_file", "root", lambda i: i.put(i.g.inode_offset(2), "H", 0o100755))
+simple("root_made_file", "root", lambda i: i.put(i.numbered(2), "H", 0o100755))
 simple("lost_found_renamed", "lost+found", lambda i: i.put(i.entry("lost+found") + 8, "c", b"L"))
 simple("lost_found_short", "lost+found", lambda i: i.put(i.inode("lost+found") + 8, "Q", 512))
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit.content import Bytes, Composite, DiskFile, Slice, write_sparse
-from imagekit.errors import FormatError, InputError, PlanError
+from imagekit.content import Bytes, Composite, DiskFile, write_sparse
+from imagekit.errors import InputError, PlanError
 from imagekit.formats import ufs
 from imagekit.output import Outputs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
@@ -70,7 +70,7 @@ NAME = st.one_of(
     st.text("abc.", min_size=1, max_size=3),
     st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=60),
     st.integers(200, 255).map(lambda length: "n" * length),
-    st.binary(min_size=1, max_size=8).map(lambda raw: raw.replace(b"/", b"_").replace(b"\0", b"_").decode("utf-8", "surrogateescape")),
+    st.binary(min_size=1, max_size=8).map(lambda raw: os.fsdecode(raw.translate(bytes.maketrans(b"/\0", b"__")))),
 ).filter(lambda name: name not in {".", ".."} and len(os.fsencode(name)) <= 255)  # fmt: skip
 
 
@@ -144,9 +144,8 @@ def test_the_plan_and_the_streamed_image_agree(tree):
 def test_root_inode_after_newfs():
     image = image_of(Tree(Directory(path="", mtime=TIME)), 350000 * KIB)
     inode = image.read(0x7100, 128)
-    expected = bytes.fromhex(
-        "ed410300000000000002000000000000" "00105e5f0000000000105e5f00000000" "00105e5f0000000054000000"
-    )  # fmt: skip
+    times = "00105e5f00000000" * 3
+    expected = bytes.fromhex(f"ed410300000000000002000000000000{times}54000000")
     assert inode[:44] == expected
     assert inode[44:108] == bytes(60) + b"\2\0\0\0"
     assert inode[112:] == bytes(16)
@@ -173,7 +172,9 @@ def test_every_file_size_about_the_edges_of_addresses():
 
 def test_triple_indirect_addresses(tmp_path):
     size = (12 + 1024 + 1024**2 + 3) * 4096 + 17
-    marks = [(offset, Bytes(f"at {offset}".encode())) for offset in (0, 12 * 4096, 1036 * 4096, size - 4096 * 3, size - 20)]
+    marks = [
+        (offset, Bytes(f"at {offset}".encode())) for offset in (0, 12 * 4096, 1036 * 4096, size - 4096 * 3, size - 20)
+    ]
     tree = Tree.of([File(path="huge", content=Composite(size, marks)), File(path="after", content=content(3000))])
     needed = ufs.needed_size(tree, fragment_size=4096, bytes_per_inode=1 << 20)
     plan = ufs.plan(tree, needed * KIB, time=TIME, fragment_size=4096, bytes_per_inode=1 << 20)
@@ -207,7 +208,7 @@ def test_thousands_of_entries_in_a_directory():
 def test_link_targets_never_stand_in_the_inode():
     plan = ufs.plan(Tree.of([Symlink(path="l", target="a")]), 2048 * KIB, time=TIME)
     data = plan.content().read()
-    at = plan.geometry.inode_offset(plan.numbers["l"])
+    at = (plan.geometry.iblkno * KIB) + plan.numbers["l"] * 128
     address, *rest = struct.unpack_from("<15i", data, at + 40)
     assert data[address * KIB : address * KIB + KIB] == b"a".ljust(KIB, b"\0")
     assert not any(rest)
@@ -358,215 +359,3 @@ def test_superblock_options():
     fs = ufs.read_superblock(image_of(Tree(), optimise="time", minfree=7))
     assert (fs.optimise, fs.minfree, fs.time, fs.clean) == ("time", 7, TIME, True)
     assert "UFS of 4,096 KiB" in str(ufs.plan(Tree(), 4096 * KIB, time=TIME))
-
-
-def patched(image, *patches):
-    data = bytearray(image.read())
-    for at, form, *values in patches:
-        struct.pack_into("<" + form, data, at, *values)
-    return Bytes(bytes(data), "x.ufs")
-
-
-SB = 8192
-
-
-@pytest.mark.parametrize(
-    ("patches", "message"),
-    [
-        ([(SB + 1372, "I", 0x54190100)], "big-endian"),
-        ([(SB + 1372, "I", 0xDECADE)], "multi-terabyte"),
-        ([(SB + 1372, "I", 0xDECADE00)], "multi-terabyte"),
-        ([(SB + 1372, "I", 0)], "not a UFS: the magic number is 0x00000000"),
-        ([(SB + 1320, "i", 1)], "fs_version is 1"),
-        ([(SB + 48, "i", 16384)], "fs_bsize"),
-        ([(SB + 52, "i", 0)], "fs_fsize"),
-        ([(SB + 56, "i", 8)], "fs_frag"),
-        ([(SB + 120, "i", 5)], "fs_inopb"),
-        ([(SB + 116, "i", 5)], "fs_nindir"),
-        ([(SB + 184, "i", -32)], "fs_ipg"),
-        ([(SB + 188, "i", 0)], "fs_fpg"),
-        ([(SB + 44, "i", 1 << 30)], "groups of"),
-        ([(SB + 36, "i", 1 << 30)], "the file system has"),
-        ([(SB + 16, "i", 1 << 30)], "inode table of group 0"),
-        ([(SB + 184, "i", 1 << 20)], "inodes in a group"),
-        ([(SB + 24, "i", 1 << 30), (SB + 28, "i", 0)], "of group"),
-        ([(SB + 1324, "i", 500), (SB + 209, "B", 0xFD)], "log with changes"),
-    ],
-)
-def test_superblocks_that_are_no_use_are_refused(patches, message):
-    image = patched(image_of(Tree(), 8192 * KIB), *patches)
-    with pytest.raises(FormatError, match=r"^x\.ufs: ") as failure:
-        ufs.read(image)
-    assert message in str(failure.value)
-
-
-def test_a_log_that_was_rolled_is_no_hindrance():
-    image = patched(image_of(Tree()), (SB + 1324, "i", 500), (SB + 209, "B", 0xFD), (SB + 4, "I", 1))
-    assert "lost+found" in ufs.read(image)
-
-
-def test_short_images_are_refused():
-    whole = image_of(Tree())
-    for size in (0, 9000, 20000, whole.size - 5 * KIB):
-        with pytest.raises(FormatError):
-            ufs.read(Slice(whole, 0, size))
-
-
-def test_staggered_groups_are_read():
-    """Real disks have several tracks: newfs staggers the metadata of their groups by fs_cgoffset."""
-    tree = Tree.of([Directory(path="d")] + [File(path=f"d/{index}", content=content(9000, index)) for index in range(20)])
-    plan = ufs.plan(tree, 8192 * KIB, time=TIME)
-    data = bytearray(plan.content().read())
-    g = plan.geometry
-    struct.pack_into("<ii", data, SB + 24, 100, -4)  # cgoffset, cgmask: group 1 moves by 100 fragments
-    assert g.ncg == 2
-    start, length = g.inode_offset(g.ipg), g.ipg * 128
-    moved = start + 100 * g.fsize
-    number = plan.numbers["d/7"]
-    inode = g.inode_offset(number)
-    index = struct.pack("<H", 1) + b"7\0"
-    entry = data.index(index, plan.nodes[2].data[0][0] * g.fsize) - 6
-    data[moved : moved + length] = data[start : start + length]
-    data[start : start + length] = bytes(length)
-    data[moved + 128 : moved + 256] = data[inode : inode + 128]
-    struct.pack_into("<I", data, entry, g.ipg + 1)
-    assert listing(ufs.read(Bytes(bytes(data)))) == listing(tree)
-
-
-def inode_at(plan, path):
-    return plan.geometry.inode_offset(plan.numbers[path])
-
-
-@pytest.fixture(scope="module")
-def sample():
-    tree = Tree.of([
-        Directory(path="d"),
-        Directory(path="d/e"),
-        File(path="d/f", content=content(60_000)),
-        File(path="d/small", content=content(5000)),
-        Symlink(path="d/l", target="f"),
-        Special(path="d/c", type="c", major=1, minor=2),
-        HardLink(path="d/zz", target="d/f"),
-    ])  # fmt: skip
-    plan = ufs.plan(tree, 2048 * KIB, time=TIME)
-    return plan, Bytes(plan.content().read(), "x.ufs")
-
-
-def test_holes_and_blocks_set_aside_read_as_zeros(sample):
-    plan, image = sample
-    at = inode_at(plan, "d/f")
-    holes = ufs.read(patched(image, (at + 44, "i", 0), (at + 88, "i", 0)))["d/f"]
-    expected = bytearray(content(60_000).read())
-    expected[4096:8192] = bytes(4096)
-    expected[12 * 4096 :] = bytes(60_000 - 12 * 4096)
-    assert holes.content.read() == expected
-    first = struct.unpack("<i", image.read(at + 40, 4))[0]
-    aside = patched(image, (at + 40, "i", -first), (at + 100, "i", 2))
-    expected = bytearray(content(60_000).read())
-    expected[:4096] = bytes(4096)
-    assert ufs.read(aside)["d/f"].content.read() == expected
-    assert sum(length for _, length in holes.content.data_ranges()) == 11 * 4096
-
-
-def test_owners_beyond_16_bits_and_old_ones(sample):
-    plan, image = sample
-    at = inode_at(plan, "d/f")
-    got = ufs.read(patched(image, (at + 4, "HH", 65535, 7), (at + 116, "II", 65535, 9)))["d/f"]
-    assert (got.uid, got.gid) == (65535, 7)
-
-
-def test_inline_links_of_foreign_writers(sample):
-    plan, image = sample
-    at = inode_at(plan, "d/l")
-    got = ufs.read(patched(image, (at + 8, "Q", 8), (at + 40, "8s", b"../inner"), (at + 104, "i", 0)))["d/l"]
-    assert got.target == "../inner"
-
-
-@pytest.mark.parametrize(
-    ("path", "offset", "form", "value", "message"),
-    [
-        ("d/f", 8, "Q", 1 << 62, "is more than UFS can hold"),
-        ("d/f", 40, "i", 1 << 20, "block 0 at fragment 1,048,576"),
-        ("d/f", 40, "i", -5, "block 0 at fragment -5"),
-        ("d/f", 40, "i", 5, "block 0 at fragment 5"),
-        ("d/f", 88, "i", 1 << 20, "a block of addresses at fragment 1,048,576"),
-        ("d/f", 0, "H", 0o130644, "of no known type"),
-        ("d/f", 0, "H", 0, "is free, but has a name"),
-        ("d/l", 8, "Q", 0, "a symbolic link of 0 bytes"),
-        ("d/l", 8, "Q", 5000, "a symbolic link of 5,000 bytes"),
-        ("d/l", 8, "Q", 3, "with a NUL"),
-        ("d/e", 8, "Q", 100, "a directory of 100 bytes"),
-        ("d/e", 8, "Q", 1 << 40, "more than is left of the image"),
-        ("d/small", 0, "H", 0o40755, "a directory of 5,000 bytes"),
-    ],
-)
-def test_damaged_inodes_are_refused(sample, path, offset, form, value, message):
-    plan, image = sample
-    with pytest.raises(FormatError, match=rf"^x\.ufs!/{path}: ") as failure:
-        ufs.read(patched(image, (inode_at(plan, path) + offset, form, value)))
-    assert message in str(failure.value)
-
-
-def entry_at(plan, image, path):
-    parent, _, name = path.rpartition("/")
-    start = next(node for node in plan.nodes if node.entry.path == parent).data[0][0] * KIB
-    return image.read().index(struct.pack("<H", len(name)) + name.encode() + b"\0", start) - 6
-
-
-@pytest.mark.parametrize(
-    ("path", "number", "message"),
-    [
-        ("d/small", "d", "is a directory with two names"),
-        ("d/small", "", "is a directory with two names"),
-        ("d/small", "d/e", "is a directory with two names"),
-        ("d/small", 999_999, "inode 999,999 of"),
-        ("d/small", 1, "inode 1 of"),
-        ("d/small", 400, "is free"),
-    ],
-)
-def test_damaged_directories_are_refused(sample, path, number, message):
-    plan, image = sample
-    value = plan.numbers[number] if isinstance(number, str) else number
-    with pytest.raises(FormatError, match=message):
-        ufs.read(patched(image, (entry_at(plan, image, path), "I", value)))
-
-
-def test_a_name_twice_is_refused(sample):
-    plan, image = sample
-    with pytest.raises(FormatError, match=r"x\.ufs!/d/c: damaged UFS: the directory has this name twice"):
-        ufs.read(patched(image, (entry_at(plan, image, "d/l") + 8, "c", b"c")))
-
-
-def test_shared_blocks_of_addresses_cost_no_more_than_the_image():
-    """Thousands of inodes that lead to the same addresses would otherwise make lists larger than memory."""
-    tree = Tree.of([File(path="f", content=Composite(4 << 20, []))])
-    tree.add(Directory(path="d"))
-    for index in range(400):
-        tree.add(File(path=f"d/{index}", content=Bytes(b"")))
-    plan = ufs.plan(tree, 8192 * KIB, time=TIME)
-    data = bytearray(plan.content().read())
-    inode = data[inode_at(plan, "f") :][:128]
-    for index in range(400):
-        at = inode_at(plan, f"d/{index}")
-        data[at : at + 128] = inode
-    with pytest.raises(FormatError, match="some have two owners"):
-        ufs.read(Bytes(bytes(data)))
-
-
-@settings(max_examples=150, deadline=None)
-@given(st.data())
-def test_random_damage_gives_a_tree_or_a_clear_error(sample, data):
-    _, image = sample
-    places = [(SB, 1380), (28 * KIB, 20 * 128), (80 * KIB, 16 * KIB)]
-    raw = bytearray(image.read())
-    for _ in range(data.draw(st.integers(1, 4))):
-        start, length = data.draw(st.sampled_from(places))
-        at = start + data.draw(st.integers(0, length - 4))
-        raw[at : at + 4] = data.draw(st.one_of(st.binary(min_size=4, max_size=4), st.just(bytes(4)), st.just(b"\xff" * 4)))
-    try:
-        tree = ufs.read(Bytes(bytes(raw), "x.ufs"))
-    except FormatError as error:
-        assert str(error).startswith("x.ufs")
-        return
-    for file in tree.files():
-        file.content.read(0, min(file.content.size, 1 << 16))

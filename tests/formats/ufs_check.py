@@ -10,22 +10,25 @@ from collections import Counter, defaultdict
 
 SUPERBLOCK_AT = 8192
 SUPERBLOCK_LENGTH = 1380
+HEAD = (  # 32-bit fields from byte 0 on
+    "link rolled sblkno cblkno iblkno dblkno cgoffset cgmask time size dsize ncg bsize fsize frag minfree rotdelay rps "
+    "bmask fmask bshift fshift maxcontig maxbpg fragshift fsbtodb sbsize csmask csshift nindir inopb nspf optim state "
+    "si trackskew id0 id1 csaddr cssize cgsize ntrak nsect spc ncyl cpg ipg fpg ndir nbfree nifree nffree"
+)
+TAIL = (  # 32-bit fields from byte 1320 on
+    "version logbno reclaim sparecon2 npsect qbmask qbmask_high qfmask qfmask_high postblformat nrpos postbloff "
+    "rotbloff magic"
+)
 FIELDS = {
-    "link": 0, "rolled": 4, "sblkno": 8, "cblkno": 12, "iblkno": 16, "dblkno": 20, "cgoffset": 24, "cgmask": 28,
-    "time": 32, "size": 36, "dsize": 40, "ncg": 44, "bsize": 48, "fsize": 52, "frag": 56, "minfree": 60,
-    "rotdelay": 64, "rps": 68, "bmask": 72, "fmask": 76, "bshift": 80, "fshift": 84, "maxcontig": 88, "maxbpg": 92,
-    "fragshift": 96, "fsbtodb": 100, "sbsize": 104, "csmask": 108, "csshift": 112, "nindir": 116, "inopb": 120,
-    "nspf": 124, "optim": 128, "state": 132, "si": 136, "trackskew": 140, "id0": 144, "id1": 148, "csaddr": 152,
-    "cssize": 156, "cgsize": 160, "ntrak": 164, "nsect": 168, "spc": 172, "ncyl": 176, "cpg": 180, "ipg": 184,
-    "fpg": 188, "ndir": 192, "nbfree": 196, "nifree": 200, "nffree": 204, "cgrotor": 724, "cpc": 856, "version": 1320,
-    "logbno": 1324, "reclaim": 1328, "sparecon2": 1332, "npsect": 1336, "qbmask": 1340, "qbmask_high": 1344,
-    "qfmask": 1348, "qfmask_high": 1352, "postblformat": 1356, "nrpos": 1360, "postbloff": 1364, "rotbloff": 1368,
-    "magic": 1372,
-}  # fmt: skip
-ZERO_FIELDS = (
-    "link", "rolled", "rotdelay", "si", "trackskew", "id0", "id1", "cgrotor", "cpc", "version", "logbno", "reclaim",
-    "sparecon2", "qbmask_high", "qfmask_high", "postbloff", "rotbloff",
-)  # fmt: skip
+    **{name: 4 * index for index, name in enumerate(HEAD.split())},
+    "cgrotor": 724,
+    "cpc": 856,
+    **{name: 1320 + 4 * index for index, name in enumerate(TAIL.split())},
+}
+ZEROS = (
+    "link rolled rotdelay si trackskew id0 id1 cgrotor cpc version logbno reclaim sparecon2 qbmask_high qfmask_high "
+    "postbloff rotbloff"
+)
 FILE, FOLDER, LINK, FIFO, SOCKET, CHARACTER, BLOCK = 0o10, 0o4, 0o12, 0o1, 0o14, 0o2, 0o6
 
 
@@ -134,7 +137,7 @@ class Checker:
         for name, value in right.items():
             self.expect("superblock", f"fs_{name}", s[name], value)
         fatal = len(self.found) > before
-        for name in ZERO_FIELDS:
+        for name in ZEROS.split():
             self.expect("superblock", f"fs_{name}", s[name], 0)
         if not 0 <= s["minfree"] <= 99 or s["optim"] not in (0, 1):
             self.say("superblock", f"fs_minfree {s['minfree']}, fs_optim {s['optim']}")
@@ -386,14 +389,14 @@ class Checker:
         blocks_free = parts_free = 0
         runs = [0] * 8
         by_cylinder = [0] * cpg
-        by_position = [[0] * 8 for _ in range(cpg)]
+        by_position = [0] * (8 * cpg)
         for first in range(0, count, frag):
             free = [self.owner[base + i] == 0 for i in range(first, min(first + frag, count))]
             if len(free) == frag and all(free):
                 blocks_free += 1
                 sector = first * s["nspf"]
                 by_cylinder[sector // s["spc"]] += 1
-                by_position[sector // s["spc"]][sector % s["spc"] % s["nsect"] * 8 // s["nsect"]] += 1
+                by_position[sector // s["spc"] * 8 + sector % s["spc"] % s["nsect"] * 8 // s["nsect"]] += 1
                 continue
             parts_free += sum(free)
             for run in "".join("x" if each else " " for each in free).split():
@@ -424,7 +427,7 @@ class Checker:
         self.expect("free runs", f"cg_frsum of group {group}", list(self.numbers(at + 52, "8i")), runs)
         self.expect("cylinders", f"cg_btot of {group}", list(self.numbers(at + 168, f"{cpg}i")), by_cylinder)
         positions = self.numbers(at + self.boff, f"{8 * cpg}h")
-        self.expect("positions", f"cg_b of group {group}", list(positions), sum(by_position, []))
+        self.expect("positions", f"cg_b of group {group}", list(positions), by_position)
         self.bitmap("inode map", group, at + self.iusedoff, self.freeoff - self.iusedoff, used)
         free = [self.owner[base + i] == 0 for i in range(count)]
         self.bitmap("fragment map", group, at + self.freeoff, self.nextfreeoff - self.freeoff, free)

@@ -46,7 +46,16 @@ def test_chunks_are_filled_to_the_last_byte():
 
 @pytest.mark.parametrize(
     ("at", "form", "value"),
-    [(28, "H", 0), (28, "H", 8), (28, "H", 18), (28, "H", 516), (30, "H", 300), (30, "H", 0), (33, "B", 0), (33, "B", 47)],
+    [
+        (28, "H", 0),
+        (28, "H", 8),
+        (28, "H", 18),
+        (28, "H", 516),
+        (30, "H", 300),
+        (30, "H", 0),
+        (33, "B", 0),
+        (33, "B", 47),
+    ],
 )
 def test_broken_chains_are_refused(at, form, value):
     data = bytearray(pack(9, 8, [b"name", b"other"], [10, 11], 512))
@@ -58,5 +67,5 @@ def test_broken_chains_are_refused(at, form, value):
 def test_a_chunk_that_ends_within_an_entry_is_refused():
     data = bytearray(pack(9, 8, [b"name"], [10], 512))
     struct.pack_into("<H", data, 24 + 4, 480)
-    with pytest.raises(FormatError, match="8 bytes|entry of 0 bytes"):
+    with pytest.raises(FormatError, match=r"8 bytes|entry of 0 bytes"):
         list(unpack(bytes(data), "image!/d"))

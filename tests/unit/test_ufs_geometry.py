@@ -4,7 +4,7 @@ import pytest
 
 from imagekit.errors import PlanError
 from imagekit.formats.ufs import Geometry, plan
-from imagekit.formats.ufs.geometry import default_bytes_per_inode, default_minfree
+from imagekit.formats.ufs.geometry import default_bytes_per_inode
 from imagekit.formats.ufs.layout import pack_device, unpack_device
 from imagekit.tree import Tree
 
@@ -48,7 +48,6 @@ def test_empty_file_system_has_as_much_free_as_after_newfs(kib, block, nbpi, blo
 
 def test_defaults_are_those_of_newfs():
     assert [default_bytes_per_inode(mib << 20) for mib in (512, 1536, 2560, 5120)] == [2048, 4096, 6144, 8192]
-    assert [default_minfree(mib << 20) for mib in (64, 640, 1000, 10000)] == [10, 10, 6, 1]
     assert Geometry.of(307200 * 1024, block_size=8192) == Geometry.of(
         307200 * 1024, block_size=8192, bytes_per_inode=2048
     )
@@ -97,7 +96,14 @@ def test_small_and_odd_sizes_hold_together(size):
 
 @pytest.mark.parametrize(
     ("major", "minor", "value"),
-    [(0, 0, 0), (5, 1, 0x501), (127, 255, 0x7FFF), (128, 0, 128 << 18), (1, 256, 1 << 18 | 256), (300, 100000, 78743200)],
+    [
+        (0, 0, 0),
+        (5, 1, 0x501),
+        (127, 255, 0x7FFF),
+        (128, 0, 128 << 18),
+        (1, 256, 1 << 18 | 256),
+        (300, 100000, 78743200),
+    ],
 )
 def test_device_numbers(major, minor, value):
     assert pack_device(major, minor) == value

@@ -61,16 +61,16 @@ class Lofi(Content):
                 where=file.origin,
                 hint=f"such a file begins with one of {', '.join(SIGNATURES)} and a NUL",
             )
-        self._segment_size = segment_size = header.segment_size
+        self._segment_size = segment_size = int(header.segment_size)
         if segment_size < SECTOR or segment_size & (segment_size - 1) or segment_size > _SEGMENT_LIMIT:
             raise self._damaged(f"segments of {segment_size:,} bytes, expected a power of two from {SECTOR} on")
-        count = header.entries - 1
+        count = int(header.entries) - 1
         if count < 1:
             raise self._damaged(f"an index of {header.entries} entries, expected at least 2")
         if not 1 <= header.last_size <= segment_size:
             raise self._damaged(f"a last segment of {header.last_size:,} bytes, expected 1 to {segment_size:,}")
-        self._size = (count - 1) * segment_size + header.last_size
-        self._start = HEADER_SIZE + INDEX_ENTRY * header.entries
+        self._size = (count - 1) * segment_size + int(header.last_size)
+        self._start = HEADER_SIZE + INDEX_ENTRY * int(header.entries)
         if self._start > file.size:
             raise self._damaged(f"an index of {header.entries:,} entries in a file of {file.size:,} bytes")
         self._index = self._read_index()
@@ -87,7 +87,9 @@ class Lofi(Content):
         for number in range(len(index) - 1):
             length = index[number + 1] - index[number]
             if not 2 <= length <= self._segment_size + 1:
-                raise self._damaged(f"segment {number:,} takes {length:,} bytes, expected 2 to {self._segment_size + 1:,}")
+                raise self._damaged(
+                    f"segment {number:,} takes {length:,} bytes, expected 2 to {self._segment_size + 1:,}"
+                )
         if index[-1] > room:
             raise self._damaged(f"segments end at {index[-1]:,}, but only {room:,} bytes follow the index")
         return index
@@ -106,16 +108,6 @@ class Lofi(Content):
     def origin(self) -> str:
         """What messages call the image inside."""
         return self._origin
-
-    @property
-    def algorithm(self) -> str:
-        """The signature: gzip, gzip-6, gzip-9 or lzma."""
-        return self._algorithm
-
-    @property
-    def segment_size(self) -> int:
-        """The uncompressed size of a segment in bytes."""
-        return self._segment_size
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Decompress the segments that the buffer touches, unless they are still in memory."""

@@ -24,7 +24,7 @@ class AddressBlocks:
     """
 
     def __init__(self, data: "Addresses", own: "Addresses", nindir: int) -> None:
-        """`data` are all data blocks of the file, `own` the blocks that are to hold their addresses."""
+        """Take all data blocks of a file, and the blocks of its `own` that are to hold their addresses."""
         self._own = own
         self._nindir = nindir
         self._blocks: list[Addresses] = []

@@ -105,8 +105,8 @@ class Allocator:
                         raise Full
                     break
                 self._cursor, self._end = self._regions.pop()
-                for old, begun in zip(self._leftover, self._begun, strict=True):
-                    old += begun
+                for leftover, begun in zip(self._leftover, self._begun, strict=True):
+                    leftover.extend(begun)
                     begun.clear()
         return runs
 

@@ -58,7 +58,11 @@ def unpack(data: bytes, where: str) -> Iterator[tuple[bytes, int]]:
             if end - position < DIRECTORY_ENTRY.size:
                 raise _broken(where, position, f"{end - position} bytes are left for an entry")
             inode, record, length = DIRECTORY_ENTRY.unpack_from(data, position)
-            if record % 4 or record < (entry_size(length) if inode else DIRECTORY_ENTRY.size) or record > end - position:
+            if (
+                record % 4
+                or record < (entry_size(length) if inode else DIRECTORY_ENTRY.size)
+                or record > end - position
+            ):
                 raise _broken(where, position, f"an entry of {record} bytes for a name of {length}")
             if inode:
                 name = data[position + 8 : position + 8 + length]

@@ -93,7 +93,7 @@ class ImageTooSmallError(PlanError):
         self.largest = largest
 
 
-def needed_size(  # noqa: PLR0913 - the same parameters as a plan
+def needed_size(
     tree: Tree,
     *,
     block_size: int = 4096,
@@ -117,7 +117,7 @@ def needed_size(  # noqa: PLR0913 - the same parameters as a plan
     )
 
 
-def size_for(  # noqa: PLR0913
+def size_for(
     inventory: Inventory,
     *,
     block_size: int,

@@ -51,12 +51,6 @@ def default_bytes_per_inode(size: int) -> int:
     return 2048 if sectors < _GIB_SECTORS else min(8192, 2048 * _ceil(sectors, _GIB_SECTORS))
 
 
-def default_minfree(size: int) -> int:
-    """Return the -m, in percent, that newfs takes by itself for a lofi file of `size` bytes."""
-    cylinders, nsect = lofi_disk(size)
-    return min(max(100 * 131072 // max(cylinders * nsect, 1), 1), 10)
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Geometry:
     """Where things are in a file system; addresses and sizes in fragments unless said otherwise."""
@@ -171,11 +165,6 @@ class Geometry:
             if first < end:
                 yield first, end
 
-    def inode_offset(self, number: int) -> int:
-        """The byte in the image at which an inode stands."""
-        group, index = divmod(number, self.ipg)
-        return (group * self.fpg + self.iblkno) * self.fsize + index * INODE_SIZE
-
 
 @dataclass(frozen=True, slots=True)
 class _Shape:
@@ -225,7 +214,12 @@ class _Shape:
             cpg -= unit
         least = round_up(_ceil(self.metadata() // SECTOR, self.spc), unit)
         inodes = min(round_up(self.spc * SECTOR // INODE_SIZE, self.inopb), self.most_inodes)
-        if cpg < least or self.inodes_per_group(cpg) < 1 or self.inodes_per_group(least) > self.most_inodes or self.group_size(least, inodes) > self.bsize:
+        if (
+            cpg < least
+            or self.inodes_per_group(cpg) < 1
+            or self.inodes_per_group(least) > self.most_inodes
+            or self.group_size(least, inodes) > self.bsize
+        ):
             raise PlanError(
                 f"no cylinder group fits: {self.nbpi:,} bytes per inode with blocks of {self.bsize:,} bytes",
                 hint="more bytes per inode (newfs -i) make the inode tables smaller",

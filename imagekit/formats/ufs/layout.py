@@ -81,9 +81,7 @@ DIRECTORY: Final = 0o040000
 BLOCK: Final = 0o060000
 REGULAR: Final = 0o100000
 SYMLINK: Final = 0o120000
-SHADOW: Final = 0o130000
 SOCKET: Final = 0o140000
-ATTRIBUTES: Final = 0o160000
 SPECIAL_TYPES: Final = {"p": FIFO, "c": CHARACTER, "b": BLOCK, "s": SOCKET}
 
 FALLOCATED: Final = 2
@@ -200,8 +198,8 @@ GROUP: Final = Struct(
 """struct cg without its tables, at cgstart + fs_cblkno of every group."""
 
 INODE: Final = struct.Struct("<HhHHQ6i12i3i4i3I")
-"""struct icommon: smode, nlink, suid, sgid, size in bytes, atime, mtime and ctime (seconds, microseconds each), 12 direct
-and 3 indirect addresses, flags, blocks (sectors), gen, shadow, uid, gid, oeftflag."""
+"""struct icommon: smode, nlink, suid, sgid, size in bytes, atime, mtime and ctime (seconds and microseconds each),
+12 direct and 3 indirect addresses, flags, blocks (sectors), gen, shadow, uid, gid, oeftflag."""
 
 DIRECTORY_ENTRY: Final = struct.Struct("<IHH")
 """d_ino, d_reclen, d_namlen; the name, its NUL and padding to 4 bytes follow."""

@@ -103,7 +103,7 @@ class Plan:
         )
 
 
-def plan(  # noqa: PLR0913 - newfs has as many options
+def plan(
     tree: Tree,
     size: int,
     *,
@@ -116,16 +116,14 @@ def plan(  # noqa: PLR0913 - newfs has as many options
 ) -> Plan:
     """Plan a UFS image of `size` bytes (that of the lofi file) with what is in the tree.
 
-    `time` is seconds since 1970; `bytes_per_inode` is what newfs takes by itself when it is None.  A lost+found is added
-    unless the tree has one.  Raise PlanError for what UFS cannot hold, ImageTooSmallError when it does not fit.
+    `time` is seconds since 1970; `bytes_per_inode` is what newfs takes by itself when it is None.  A lost+found is
+    added unless the tree has one.  Raise PlanError for what UFS cannot hold, ImageTooSmallError when it does not fit.
     """
     if not 0 <= time < _TIME_LIMIT:
         raise PlanError(f"the time {time} is outside 1970..2038, which is what UFS can hold")
     if not 0 <= minfree <= 99:
         raise PlanError(f"{minfree} percent cannot be kept free", hint="0..99 can")
-    geometry = Geometry.of(
-        size, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode
-    )
+    geometry = Geometry.of(size, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
     inventory = Inventory.of(tree, block_size=block_size, time=time)
     demand = Demand.of(inventory.items, block_size, fragment_size)
     try:

@@ -230,7 +230,7 @@ class _Reader:
         """Tell whether an address stands for a block that was set aside, but never written: it reads as zeros."""
         return address < 0 and bool(inode.flags & layout.FALLOCATED)
 
-    def _indirect(  # noqa: PLR0913 - a recursion carries its state
+    def _indirect(
         self, inode: _Inode, path: str, level: int, address: int, first: int, total: int
     ) -> Iterator[tuple[int, int]]:
         fs = self._fs
@@ -254,6 +254,4 @@ class _Reader:
 
 
 def _hard_link(first: Entry, path: str) -> HardLink:
-    return HardLink(
-        path=path, mode=first.mode, uid=first.uid, gid=first.gid, mtime=first.mtime, target=first.path
-    )
+    return HardLink(path=path, mode=first.mode, uid=first.uid, gid=first.gid, mtime=first.mtime, target=first.path)

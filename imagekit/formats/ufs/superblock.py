@@ -98,7 +98,6 @@ class Superblock:
     optimise: Literal["space", "time"]
     total: Counts
     clean: bool  # unmounted properly, by fs_clean and fs_state
-    mounted_on: str
 
     @property
     def nindir(self) -> int:
@@ -163,7 +162,6 @@ def read_superblock(content: Content) -> Superblock:
         total=Counts(*(fs.fs_cstotal[name] for name in ("cs_ndir", "cs_nbfree", "cs_nifree", "cs_nffree"))),
         clean=fs.fs_clean in {layout.CLEAN, layout.STABLE, layout.CLEAN_LOGGING}
         and fs.fs_state + fs.fs_time & 0xFFFFFFFF == layout.STATE_OKAY,
-        mounted_on=fs.fs_fsmnt.partition(b"\0")[0].decode("utf-8", "replace"),
     )
     for group in range(fs.fs_ncg):
         start = result.inode_table(group)

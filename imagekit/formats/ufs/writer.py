@@ -102,7 +102,7 @@ class _Image:
         groups = GroupWriter(g, plan.free, plan.time)
         summary = []
         for group in range(g.ncg):
-            block, counts = groups.block(group, self._used[group], self._directories[group])
+            block, counts = groups.block(group, bytes(self._used[group]), self._directories[group])
             summary.append(counts)
             start = group * g.fpg
             self._put(start + g.cblkno, block, f"cylinder group {group}")
@@ -127,4 +127,3 @@ class _Image:
 def _generation(number: int) -> int:
     """Return ic_gen: 31 bits that look random and are the same for an inode number in every image."""
     return crc32(number.to_bytes(4, "little")) & 0x7FFFFFFF
-
