@@ -5,13 +5,14 @@
 ; the whole file is loaded; and the primary descriptor's tree has /BOOT/LOADER or /boot/loader (version and trailing
 ; dot are dropped).
 ;
-; It compares the table with what is on the CD, its own file read back included, and shows where the loader is.  The
-; file is longer than a CD sector, so that an entry that asks for too little of it is found out.
+; It compares the table with what is on the CD, its own file read back included, shows where the loader is, and starts
+; it.  The file is longer than a CD sector, so that an entry that asks for too little of it is found out.
 ;
 ; nasm -f bin
         bits 16
 BUFFER  equ 0xb000                      ; one sector of 2048 bytes, behind this program
-LIMIT   equ 512 * 1024                  ; a loader must be shorter
+LOADER  equ 0x1000                      ; segment where the loader goes
+LIMIT   equ 192 * 1024                  ; bytes that it may have there (illumos': 512 KiB)
         org 0x7c00
 start:  jmp 0:code
         times 8-($-$$) db 0
@@ -94,16 +95,27 @@ code:   xor ax, ax
 .loader:mov eax, ecx
         mov si, m_loader
         call field
-        mov si, m_length
+        mov si, m_loader_length
         mov eax, edx
         call field
         mov si, m_large
         cmp eax, LIMIT
-        jae fail
-        mov si, m_end
+        ja fail
+        mov si, m_line
         call puts
-        mov al, 0x11                    ; status (0x11 << 1) | 1 = 35
-        jmp leave
+
+        mov eax, ecx                    ; load it a sector at a time
+        mov bp, LOADER
+.load:  mov [packet.segment], bp
+        mov word [packet.offset], 0
+        call read_there
+        inc eax
+        add bp, 2048 / 16
+        sub edx, 2048
+        ja .load
+        mov dl, [drive]
+        xor eax, eax                    ; a CD
+        jmp LOADER:0
 fail:   push si
         mov si, m_fail
         call puts
@@ -112,7 +124,7 @@ fail:   push si
         mov si, m_line
         call puts
         mov al, 0x12                    ; status 37
-leave:  mov dx, 0xf4                    ; ends QEMU (isa-debug-exit)
+        mov dx, 0xf4                    ; ends QEMU (isa-debug-exit)
         out dx, al
 .halt:  hlt
         jmp .halt
@@ -181,7 +193,10 @@ find:   call read
 
 field:  call puts                       ; si: " name=", eax: the value
         jmp hex32
-read:   mov [packet.lba], eax           ; sector eax to BUFFER; all registers are kept
+read:   mov word [packet.offset], BUFFER ; sector eax to BUFFER; all registers are kept
+        mov word [packet.segment], 0
+read_there:
+        mov [packet.lba], eax
         pushad
         mov si, packet
         mov dl, [drive]
@@ -202,18 +217,20 @@ m_sum     db " sum=", 0
 m_found   db " found-sum=", 0
 m_volume  db " volume=[", 0
 m_loader  db "] loader=", 0
-m_end     db 13, 10, "CDBOOT-STANDIN-END", 13, 10, 0
+m_loader_length db " loader-length=", 0
 m_fail    db 13, 10, "CDBOOT-STANDIN-FAIL ", 0
 m_short   db "not all of cdboot was loaded", 0
 m_differs db "the sum in the boot information table is wrong", 0
 m_nopvd   db "no volume descriptor where the table says", 0
 m_none    db "no /BOOT/LOADER and no /boot/loader", 0
-m_large   db "the loader is 512 KiB or more", 0
+m_large   db "the loader is larger than 192 KiB", 0
 m_unread  db "a sector cannot be read", 0
 m_line    db 13, 10, 0
         align 4, db 0
-packet: db 16, 0                        ; INT 13h disk address packet: one sector to BUFFER
-        dw 1, BUFFER, 0
+packet: db 16, 0                        ; INT 13h disk address packet: one sector
+        dw 1
+.offset:dw 0
+.segment: dw 0
 .lba:   dq 0
 drive:  db 0
         times 3*2048+512-4-($-$$) db 0xcc

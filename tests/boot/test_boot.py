@@ -93,10 +93,17 @@ def consoles_headed_by(console):
     return ",".join([console, *others, "text"])
 
 
-def check_loader(result, platform, console, *, mode=MODE):
-    """What the EFI loader must have shown, wherever it came from; return its report."""
-    assert result.status == 39
-    assert spoke(result) == [console]
+def lines_of(result, port, program):
+    """Return what a program said on a port: the rest of each of its lines."""
+    return [found[1] for found in re.finditer(rf"^{program}-STANDIN (.*?)\r?$", result.ports[port], re.MULTILINE)]
+
+
+def check_boot(result, platform, console, *, mode=MODE):
+    """What loader and kernel must have shown, whatever started them; return the loader's report."""
+    assert result.status == 33
+    assert result.ports[console].rstrip().endswith("UNIX-STANDIN-END")
+    for port in qemu.CONSOLES:
+        assert bool(lines_of(result, port, "LOADER")) == bool(lines_of(result, port, "UNIX")) == (port == console)
     assert silent(result, *{"text", "ttyc", "ttyd"} - {console})
     said = report(result, console)
     assert said["file"] == ["/boot/defaults/loader.conf", "/boot/loader.conf"]
@@ -114,57 +121,78 @@ def check_loader(result, platform, console, *, mode=MODE):
     found = (re.fullmatch(r"(\S+)=\[(.*)\] from (\S+)", line) for line in said["variable"])
     assert {one[1]: one[2] for one in found if one and one[3] == "/boot/loader.conf"} == expected
     properties = [f"console={console}", *(f'{name}="{value}"' for name, value in modes.items())]
-    assert said["arguments"] == [f"-B {','.join(properties)},root_shadow={SHADOW},smartos=true"]
+    arguments = f"-B {','.join(properties)},root_shadow={SHADOW},smartos=true"
+    assert said["arguments"] == [arguments]
     speed = "0" if console == "text" else mode.split(",")[0]
     assert said["console"] == [f"{console} speed={speed}"]
-    files = {
-        "kernel": ("i86pc/kernel/amd64/unix", {}),
-        "boot_archive": ("i86pc/amd64/boot_archive", {"type": "rootfs", "flags": "name=ramdisk"}),
-        "boot_archive.hash": ("i86pc/amd64/boot_archive.hash", {"type": "hash", "flags": "name=ramdisk"}),
+    kernel = "i86pc/kernel/amd64/unix"
+    assert fields(said["kernel"][0]) == {"path": f"/platform/{kernel}", **size_and_crc(platform / kernel)}
+    modules = {
+        "boot_archive": ("i86pc/amd64/boot_archive", "rootfs"),
+        "boot_archive.hash": ("i86pc/amd64/boot_archive.hash", "hash"),
     }
-    shown = {"kernel": fields(said["kernel"][0])}
-    for line in said["module"]:
-        module = fields(line)
-        shown[module.pop("name")] = module
-    assert shown == {
-        name: {**more, "path": f"/platform/{path}", **size_and_crc(platform / path)}
-        for name, (path, more) in files.items()
-    }
+    assert [fields(line) for line in said["module"]] == [
+        {
+            "name": name,
+            "type": kind,
+            "flags": "name=ramdisk",
+            "path": f"/platform/{path}",
+            **size_and_crc(platform / path),
+        }
+        for name, (path, kind) in modules.items()
+    ]
+    strings = [f"/platform/{path} type={kind} name=ramdisk" for path, kind in modules.values()]
+    files = [platform / path for path, _ in modules.values()]
+    check_kernel(result, console, "multiboot2", f"/platform/{kernel} {arguments}", files, strings)
     return said
+
+
+def check_kernel(result, console, protocol, arguments, files, strings):
+    """What the kernel must have shown: its arguments, and modules that are these files, with these strings."""
+    said = lines_of(result, console, "UNIX")
+    assert said[0] == f"protocol: {protocol}"
+    assert said[2] == f"arguments: {arguments}"
+    for index, (line, path, string) in enumerate(zip(said[3:], files, strings, strict=True)):
+        data = path.read_bytes()
+        expected = f"size={len(data):08x} crc32={zlib.crc32(data):08x} string={string}"
+        assert re.sub("address=[0-9a-f]{8} ", "", line) == f"module {index:08x}: {expected}"
 
 
 class TestBiosDisk:
     @pytest.mark.parametrize("bus", ["usb", "ahci", "virtio", "piix"])
-    def test_boots(self, image, boot, built, bus):
-        disk = image("usb", "-c", "ttyb")
+    @pytest.mark.parametrize("console", ["text", "ttya", "ttyb"])
+    def test_boots(self, image, boot, built, platform, bus, console):
+        disk = image("usb", "-c", console)
         result = boot(disk, bus=bus)
-        assert result.status == 35
-        assert silent(result, "text", "ttyb", "ttyc", "ttyd")
-        pmbr, stage2, end = result.ports["ttya"].splitlines()
+        said = check_boot(result, platform, console)
+        if console != "ttyb":
+            assert silent(result, "ttyb")
         found = partitions(disk)
         stage2_size = (built / "boot/gptzfsboot").stat().st_size
-        assert fields(pmbr) == {
-            "drive": "80",
-            "version": "0200",
-            "size": f"{-(-stage2_size // SECTOR):04x}",
-            "lba": f"{found['boot'][2]:016x}",
-        }
-        assert fields(stage2) == {
-            "drive": "80",
-            "root": f"{found['root'][2]:016x}",
-            "loaded": "all",
-            "label": "SMARTOSBOOT",
-        }
-        assert end == "STAGE2-STANDIN-END"
+        assert [fields(line) for line in lines_of(result, "ttya", "PMBR")] == [
+            {
+                "drive": "80",
+                "version": "0200",
+                "size": f"{-(-stage2_size // SECTOR):04x}",
+                "lba": f"{found['boot'][2]:016x}",
+            }
+        ]
+        assert [fields(line) for line in lines_of(result, "ttya", "STAGE2")] == [
+            {"drive": "80", "root": f"{found['root'][2]:016x}", "loaded": "all", "label": "SMARTOSBOOT"}
+        ]
+        assert said["started from"] == ["gptzfsboot"]
+        number, _, first, sectors = found["root"]
+        assert said["root"] == [f"partition={number} name=root first={first} sectors={sectors}"]
 
     @pytest.mark.parametrize("size", [0, -1])
     def test_wrong_size_of_stage_2_is_noticed(self, make, boot_fails, tmp_path, built, size):
         disk = make("usb", tmp_path / "image", "--size", "auto")
         sectors = -(-(built / "boot/gptzfsboot").stat().st_size // SECTOR)
         change(disk, 0xFC, struct.pack("<H", sectors + size if size else 0))
-        said = boot_fails(disk).ports["ttya"]
+        result = boot_fails(disk)
+        said = result.ports["ttya"]
         assert ("STAGE2-STANDIN-FAIL not all of stage 2 was loaded" if size else "PMBR-STANDIN-FAIL") in said
-        assert "-END" not in said
+        assert spoke(result) == ["ttya"]
 
     def test_wrong_sector_of_stage_2_is_noticed(self, make, boot_fails, tmp_path):
         disk = make("usb", tmp_path / "image", "--size", "auto")
@@ -190,14 +218,14 @@ class TestUefiDisk:
     )
     def test_boots(self, image, boot, platform, bus, console):
         disk = image("usb", "-c", console)
-        said = check_loader(boot(disk, firmware="uefi", bus=bus), platform, console)
-        for what, name in (("started from", "loader"), ("root", "root")):
-            number, _, first, sectors = partitions(disk)[name]
-            assert said[what] == [f"partition={number} name={name} first={first} sectors={sectors}"]
+        said = check_boot(boot(disk, firmware="uefi", bus=bus), platform, console)
+        number, _, first, sectors = partitions(disk)["root"]
+        assert said["root"] == [f"partition={number} name=root first={first} sectors={sectors}"]
+        assert said["started from"] == ["loader"]
 
     def test_speed_of_the_console(self, image, boot, platform):
         disk = image("usb", "-c", "ttyc:9600")
-        check_loader(boot(disk, firmware="uefi"), platform, "ttyc", mode="9600,8,n,1,-")
+        check_boot(boot(disk, firmware="uefi"), platform, "ttyc", mode="9600,8,n,1,-")
 
     def test_no_loader_in_the_esp_is_noticed(self, make, boot_fails, tmp_path):
         disk = make("usb", tmp_path / "image", "--size", "auto")
@@ -208,15 +236,6 @@ class TestUefiDisk:
         change(disk, esp + place, b"\xe5")  # deleted
         result = boot_fails(disk, firmware="uefi")
         assert spoke(result) == []
-
-    def test_a_missing_module_is_noticed(self, make, boot_fails, platform, tmp_path):
-        lacking = shutil.copytree(platform, tmp_path / "lacking")
-        (lacking / "i86pc/amd64/boot_archive.hash").unlink()
-        disk = make("usb", tmp_path / "image", "-c", "ttya", platform=lacking)
-        result = boot_fails(disk, firmware="uefi")
-        assert result.status == 37
-        assert "path=/platform/i86pc/amd64/boot_archive.hash MISSING" in result.ports["ttya"]
-        assert "LOADER-STANDIN-FAIL files that are to be loaded are missing: 1" in result.ports["ttya"]
 
     def test_defaults_in_the_esp_keep_the_loader_there(self, make, boot_fails, need, built, tmp_path):
         need("mcopy", "mmd")
@@ -235,23 +254,29 @@ class TestUefiDisk:
 
 
 class TestBiosCd:
-    def test_boots(self, image, boot, built):
-        cd = image("iso", "-c", "ttyb")
+    @pytest.mark.parametrize("console", ["text", "ttya", "ttyb"])
+    def test_boots(self, image, boot, built, platform, console):
+        cd = image("iso", "-c", console)
         result = boot(cd, bus="cd")
-        assert result.status == 35
-        assert silent(result, "text", "ttyb", "ttyc", "ttyd")
-        said = fields(result.ports["ttya"])
+        said = check_boot(result, platform, console)
+        if console != "ttyb":
+            assert silent(result, "ttyb")
+        assert said["started from"] == ["cdboot"]
+        assert said["root"] == [f"cd volume=[SMARTOS_{platform.name.removeprefix('platform-')}]"]
+        (line,) = lines_of(result, "ttya", "CDBOOT")
+        shown = fields(line)
         _, sectors, first = catalog(cd)
         program = (built / "boot/cdboot").read_bytes()
         assert sectors * SECTOR >= len(program)
-        assert int(said["pvd"], 16) == 16
-        assert int(said["file"], 16) == first
+        assert int(shown["pvd"], 16) == 16
+        assert int(shown["file"], 16) == first
+        assert int(shown["length"], 16) == len(program)
         total = sum(struct.unpack(f"<{len(program) // 4 - 16}I", program[64:])) % 2**32
-        assert said["sum"] == said["found-sum"] == f"{total:08x}"
-        assert "CDBOOT-STANDIN-END" in result.ports["ttya"]
-        place = int(said["loader"], 16) * CD_SECTOR
-        loader = (built / "boot/loader").read_bytes()
-        assert cd.read_bytes()[place : place + len(loader)] == loader
+        assert shown["sum"] == shown["found-sum"] == f"{total:08x}"
+        place, size = int(shown["loader"], 16) * CD_SECTOR, int(shown["loader-length"], 16)
+        with cd.open("rb") as file:
+            file.seek(place)
+            assert file.read(size) == (built / "boot/loader").read_bytes()
 
     def test_a_corrupted_cdboot_is_noticed(self, make, boot_fails, tmp_path):
         cd = make("iso", tmp_path / "image")
@@ -275,13 +300,25 @@ class TestBiosCd:
 class TestUefiCd:
     @pytest.mark.parametrize("options", [("-c", "text"), ("-c", "ttyb"), ("-c", "ttya", "--esp-size", "256M")])
     def test_boots(self, image, boot, platform, options):
-        said = check_loader(boot(image("iso", *options), firmware="uefi", bus="cd"), platform, options[1])
-        assert said["started from"] == ["cd entry=1"]
+        said = check_boot(boot(image("iso", *options), firmware="uefi", bus="cd"), platform, options[1])
+        assert said["started from"] == ["the El Torito image"]
         assert said["root"] == [f"cd volume=[SMARTOS_{platform.name.removeprefix('platform-')}]"]
 
 
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_a_missing_module_is_noticed(make, boot_fails, platform, tmp_path, firmware):
+    lacking = shutil.copytree(platform, tmp_path / "lacking")
+    (lacking / "i86pc/amd64/boot_archive.hash").unlink()
+    disk = make("usb", tmp_path / "image", "-c", "ttya", platform=lacking)
+    result = boot_fails(disk, firmware=firmware)
+    assert result.status == 37
+    assert "path=/platform/i86pc/amd64/boot_archive.hash MISSING" in result.ports["ttya"]
+    assert "LOADER-STANDIN-FAIL files that are to be loaded are missing: 1" in result.ports["ttya"]
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
 @pytest.mark.parametrize(("verb", "bus"), [("usb", "usb"), ("iso", "cd")])
-def test_settings_of_the_user(make, boot, built, tmp_path, verb, bus):
+def test_settings_of_the_user(make, boot, built, tmp_path, verb, bus, firmware):
     """Further loader.conf files, in their order, and a module of the user's own, from the folder of boot files."""
     boot_folder = shutil.copytree(built, tmp_path / "boot")
     settings = boot_folder / "boot" / "conf.d"
@@ -298,7 +335,7 @@ def test_settings_of_the_user(make, boot, built, tmp_path, verb, bus):
         'networking.json_flags="name=networking.json"\n'
     )
     (boot_folder / "boot/networking.json").write_text("{}\n")
-    result = boot(make(verb, tmp_path / "image", "-c", "ttya", boot=boot_folder), firmware="uefi", bus=bus)
+    result = boot(make(verb, tmp_path / "image", "-c", "ttya", boot=boot_folder), firmware=firmware, bus=bus)
     said = report(result, "ttya")
     assert said["file"] == [
         "/boot/defaults/loader.conf",
@@ -340,10 +377,4 @@ class TestKernel:
         result = boot(None, more=more)
         assert result.status == 33
         assert silent(result, *set(qemu.CONSOLES) - {console})
-        said = result.ports[console]
-        assert "UNIX-STANDIN protocol: multiboot1" in said
-        assert f"UNIX-STANDIN arguments: {kernel} {arguments}\r\n" in said
-        for index, (path, string) in enumerate(zip(modules, strings, strict=True)):
-            data = path.read_bytes()
-            expected = f"size={len(data):08x} crc32={zlib.crc32(data):08x} string={string}\r\n"
-            assert re.search(rf"UNIX-STANDIN module {index:08x}: address=\w+ {re.escape(expected)}", said)
+        check_kernel(result, console, "multiboot1", f"{kernel} {arguments}", modules, strings)

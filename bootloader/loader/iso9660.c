@@ -21,24 +21,31 @@ little(const uint8_t *bytes)
 }
 
 bool
-iso_read(struct iso *iso, uint32_t sector, uint32_t count, void *to)
+iso_read(const struct iso *iso, uint32_t sector, uint64_t size, void *to)
 {
-	EFI_BLOCK_MEDIA *media = iso->device->media;
-	uint32_t blocks = SECTOR / media->block_size;
+	static uint8_t last[SECTOR] __attribute__((aligned(SECTOR)));
+	uint32_t blocks = SECTOR / iso->disk->block_size; /* in a sector */
+	uint32_t whole = (uint32_t)(size / SECTOR), rest = (uint32_t)(size % SECTOR);
 
-	return iso->device->read_blocks(iso->device, media->media_id, (uint64_t)sector * blocks,
-	    (uint64_t)count * SECTOR, to) == 0;
+	if (whole && !iso->disk->read(iso->disk, (uint64_t)sector * blocks, whole * blocks, to))
+		return false;
+	if (rest) {
+		if (!iso->disk->read(iso->disk, (uint64_t)(sector + whole) * blocks, blocks, last))
+			return false;
+		memcpy((uint8_t *)to + (size_t)whole * SECTOR, last, rest);
+	}
+	return true;
 }
 
 bool
-iso_open(struct iso *iso, EFI_BLOCK_IO *device)
+iso_open(struct iso *iso, const struct disk *disk)
 {
 	memset(iso, 0, sizeof(*iso));
-	iso->device = device;
-	if (device->media->block_size == 0 || SECTOR % device->media->block_size)
+	iso->disk = disk;
+	if (disk->block_size == 0 || SECTOR % disk->block_size)
 		return false;
 	for (uint32_t sector = FIRST_DESCRIPTOR;; sector++) {
-		if (sector == LAST_DESCRIPTOR || !iso_read(iso, sector, 1, buffer) || memcmp(buffer + 1, "CD001", 5))
+		if (sector == LAST_DESCRIPTOR || !iso_read(iso, sector, SECTOR, buffer) || memcmp(buffer + 1, "CD001", 5))
 			return false;
 		if (buffer[0] == 1)
 			break;
@@ -48,7 +55,7 @@ iso_open(struct iso *iso, EFI_BLOCK_IO *device)
 		iso->label[i] = 0;
 	iso->root = little(buffer + 156 + RECORD_SECTOR);
 	iso->root_size = little(buffer + 156 + RECORD_SIZE);
-	if (!iso_read(iso, iso->root, 1, buffer))
+	if (!iso_read(iso, iso->root, SECTOR, buffer))
 		return false;
 	const uint8_t *use = buffer + RECORD_NAME + 1; /* of the record of ".", whose name is one byte */
 	if (buffer[0] >= RECORD_NAME + 1 + 7 && !memcmp(use, "SP\7\1\xbe\xef", 6)) {
@@ -89,12 +96,12 @@ record_name(const struct iso *iso, const uint8_t *record, struct iso_file *file)
 /* Walk a directory: look for `name`, or else give every entry to `each`. */
 static bool
 walk(struct iso *iso, const struct iso_file *directory, const char *name, struct iso_file *found,
-    void (*each)(const struct iso_file *))
+    void (*each)(const char *))
 {
 	uint32_t sectors = (directory->size + SECTOR - 1) / SECTOR;
 
 	for (uint32_t i = 0; i < sectors; i++) {
-		if (!iso_read(iso, directory->sector + i, 1, buffer))
+		if (!iso_read(iso, directory->sector + i, SECTOR, buffer))
 			return false;
 		const uint8_t *record = buffer, *end = buffer + SECTOR;
 		for (; record < end && record[0]; record += record[0]) {
@@ -109,9 +116,9 @@ walk(struct iso *iso, const struct iso_file *directory, const char *name, struct
 			file.directory = record[RECORD_FLAGS] & FLAG_DIRECTORY;
 			if (record[RECORD_FLAGS] & FLAG_MORE_EXTENTS)
 				continue;
-			if (each)
-				each(&file);
-			else if (equal(file.name, name)) {
+			if (each && !file.directory)
+				each(file.name);
+			if (!each && equal(file.name, name)) {
 				*found = file;
 				return true;
 			}
@@ -148,7 +155,10 @@ iso_find(struct iso *iso, const char *path, struct iso_file *found)
 }
 
 void
-iso_list(struct iso *iso, const struct iso_file *directory, void (*each)(const struct iso_file *))
+iso_list(struct iso *iso, const char *path, void (*each)(const char *name))
 {
-	walk(iso, directory, NULL, NULL, each);
+	struct iso_file directory;
+
+	if (iso_find(iso, path, &directory) && directory.directory)
+		walk(iso, &directory, NULL, NULL, each);
 }

@@ -1,6 +1,7 @@
 /* The consoles: ttya to ttyd are the four serial ports of a PC, by their registers; text is the screen and 0xe9. */
 #include <stdarg.h>
 
+#include "port.h"
 #include "standin.h"
 
 enum { DEBUG_PORT = 0xe9, EXIT_PORT = 0xf4 };
@@ -9,59 +10,20 @@ enum { DATA = 0, INTERRUPT = 1, LINE_CONTROL = 3, LINE_STATUS = 5, SCRATCH = 7 }
 enum { EIGHT_BITS = 3, DIVISOR_ACCESS = 0x80, CAN_SEND = 0x20, FASTEST = 115200 };
 
 static const uint16_t serial_ports[] = {0x3f8, 0x2f8, 0x3e8, 0x2e8};
-static enum { EARLY, TEXT, SERIAL } kind = EARLY;
-static uint16_t port;
-
-static void
-out(uint16_t to, uint8_t value)
-{
-	__asm__ volatile("outb %0, %1" : : "a"(value), "Nd"(to));
-}
-
-static uint8_t
-in(uint16_t from)
-{
-	uint8_t value;
-
-	__asm__ volatile("inb %1, %0" : "=a"(value) : "Nd"(from));
-	return value;
-}
-
-/* Print on the screens: text consoles that have graphics, but for the firmware's own sum of all consoles. */
-static void
-screens(const CHAR16 *text)
-{
-	static const EFI_GUID text_output = EFI_TEXT_OUTPUT_GUID, graphics = EFI_GRAPHICS_OUTPUT_GUID;
-	static EFI_HANDLE *handles;
-	static uint64_t count;
-	EFI_TEXT_OUTPUT *screen;
-	void *unused;
-
-	if (!handles && firmware->boot->locate_handle_buffer(EFI_LOCATE_BY_PROTOCOL, &text_output, NULL, &count, &handles))
-		return;
-	for (uint64_t i = 0; i < count; i++)
-		if (handles[i] != firmware->console_out_handle &&
-		    !firmware->boot->handle_protocol(handles[i], &graphics, &unused) &&
-		    !firmware->boot->handle_protocol(handles[i], &text_output, &screen))
-			screen->output_string(screen, text);
-}
+static bool chosen;
+static uint16_t port; /* of the chosen console, 0 for text */
 
 static void
 put(char character)
 {
-	CHAR16 text[2] = {(CHAR16)character, 0};
-
-	if (kind == SERIAL) {
-		while (!(in(port + LINE_STATUS) & CAN_SEND))
+	if (port) {
+		while (!(port_in(port + LINE_STATUS) & CAN_SEND))
 			;
-		out(port + DATA, (uint8_t)character);
+		port_out(port + DATA, (uint8_t)character);
 		return;
 	}
-	out(DEBUG_PORT, (uint8_t)character);
-	if (kind == TEXT)
-		screens(text);
-	else
-		firmware->console_out->output_string(firmware->console_out, text);
+	port_out(DEBUG_PORT, (uint8_t)character);
+	firmware_put(character, chosen);
 }
 
 static void
@@ -116,42 +78,37 @@ console_choose(const char *name, const char *mode, uint32_t *speed)
 
 	*speed = 0;
 	if (equal(name, "text")) {
-		kind = TEXT;
+		chosen = true;
 		return true;
 	}
 	if (length(name) != 4 || !starts(name, "tty") || name[3] < 'a' || name[3] > 'd')
 		return false;
 	base = serial_ports[name[3] - 'a'];
-	out(base + SCRATCH, 0x5a); /* is there a port at all? */
-	if (in(base + SCRATCH) != 0x5a)
+	port_out(base + SCRATCH, 0x5a); /* is there a port at all? */
+	if (port_in(base + SCRATCH) != 0x5a)
 		return false;
 	for (; mode && *mode >= '0' && *mode <= '9' && wanted <= FASTEST; mode++)
 		wanted = wanted * 10 + (uint32_t)(*mode - '0');
+	port_out(base + LINE_CONTROL, DIVISOR_ACCESS | EIGHT_BITS);
 	if (wanted > 0 && wanted <= FASTEST) {
 		divisor = (uint16_t)(FASTEST / wanted);
-		out(base + INTERRUPT, 0);
-		out(base + LINE_CONTROL, DIVISOR_ACCESS | EIGHT_BITS);
-		out(base + DATA, (uint8_t)divisor);
-		out(base + INTERRUPT, (uint8_t)(divisor >> 8));
+		port_out(base + DATA, (uint8_t)divisor);
+		port_out(base + INTERRUPT, (uint8_t)(divisor >> 8));
 	}
-	out(base + LINE_CONTROL, DIVISOR_ACCESS | EIGHT_BITS);
-	divisor = (uint16_t)(in(base + DATA) | in(base + INTERRUPT) << 8);
-	out(base + LINE_CONTROL, EIGHT_BITS);
+	divisor = (uint16_t)(port_in(base + DATA) | port_in(base + INTERRUPT) << 8);
+	port_out(base + LINE_CONTROL, EIGHT_BITS);
+	port_out(base + INTERRUPT, 0);
 	*speed = divisor ? FASTEST / divisor : 0;
-	kind = SERIAL;
+	chosen = true;
 	port = base;
 	return true;
 }
 
-/* End QEMU with status (value << 1) | 1 by its isa-debug-exit device; a machine without it is switched off. */
 _Noreturn void
 leave(uint8_t value)
 {
-	out(EXIT_PORT, value);
-	firmware->boot->stall(10 * 1000 * 1000); /* time to read the screen */
-	firmware->runtime->reset_system(EFI_RESET_SHUTDOWN, 0, 0, NULL);
-	for (;;)
-		;
+	port_out(EXIT_PORT, value);
+	firmware_off();
 }
 
 _Noreturn void

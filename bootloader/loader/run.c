@@ -1,12 +1,10 @@
 /*
- * loader64.efi: stands for the illumos boot loader under UEFI.
+ * The boot loader stand-in, from its settings on, under BIOS and UEFI alike.
  *
- * It finds its root and reads the loader.conf files as that does, and shows, on the chosen console alone, what it
- * would boot.  QEMU ends with status 39 when all is there, with 37 behind a line LOADER-STANDIN-FAIL when not.
+ * It reads the loader.conf files as the illumos loader does, shows on the chosen console alone what it boots, and starts
+ * the kernel there.  Behind a line LOADER-STANDIN-FAIL QEMU ends with status 37.
  */
 #include "standin.h"
-
-EFI_SYSTEM_TABLE *firmware;
 
 /* The console to use: os_console, else the first of console that is one, else the screen. */
 static const char *
@@ -32,39 +30,25 @@ chosen_console(void)
 	return "text";
 }
 
-static void
-say_place(const char *what, const struct place *place, const char *label)
+_Noreturn void
+run(const char *origin, const struct place *root, struct volume *volume)
 {
-	if (place->partition)
-		say("LOADER-STANDIN %s: partition=%d name=%s first=%d sectors=%d\n", what, (uint64_t)place->partition,
-		    place->name, place->first, place->sectors);
-	else if (label)
-		say("LOADER-STANDIN %s: cd volume=[%s]\n", what, label);
-	else
-		say("LOADER-STANDIN %s: cd entry=%d\n", what, (uint64_t)place->entry);
-}
-
-EFI_STATUS
-efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
-{
-	static struct volume volume;
-	struct place origin, root;
 	char mode[] = "ttyX-mode";
 	uint32_t speed;
 
-	firmware = table;
-	firmware->boot->set_watchdog_timer(0, 0, 0, NULL);
-	if (!root_find(image, &origin, &root, &volume))
-		fail("nothing on this disk has /boot/defaults/loader.conf");
-	conf_read(&volume);
+	conf_read(volume);
 	const char *console = chosen_console();
 	mode[3] = length(console) == 4 ? console[3] : 'X';
 	if (!console_choose(console, conf_get(mode), &speed))
 		fail("console %s is not on this machine", console);
 
 	say("\nLOADER-STANDIN console: %s speed=%d\n", console, (uint64_t)speed);
-	say_place("started from", &origin, NULL);
-	say_place("root", &root, volume.fat ? NULL : volume.iso.label);
+	say("LOADER-STANDIN started from: %s\n", origin);
+	if (volume->fat)
+		say("LOADER-STANDIN root: partition=%d name=%s first=%d sectors=%d\n", (uint64_t)root->partition, root->name,
+		    root->first, root->sectors);
+	else
+		say("LOADER-STANDIN root: cd volume=[%s]\n", volume->iso.label);
 	for (int i = 0; i < conf_file_count; i++)
 		say("LOADER-STANDIN file: %s\n", conf_files[i]);
 	for (int i = 0; i < syntax_error_count; i++)
@@ -72,7 +56,5 @@ efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 		    (uint64_t)syntax_errors[i].line, syntax_errors[i].reason);
 	for (int i = 0; i < variable_count; i++)
 		say("LOADER-STANDIN variable: %s=[%s] from %s\n", variables[i].name, variables[i].value, variables[i].file);
-	boot_report(&volume);
-	say("LOADER-STANDIN-END\n");
-	leave(0x13);
+	boot(volume);
 }

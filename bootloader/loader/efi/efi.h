@@ -1,4 +1,4 @@
-/* The part of UEFI 2.x that the loader stand-in uses; names and layouts are the specification's. */
+/* The part of UEFI that the loader stand-in uses; names and layouts are the specification's. */
 #ifndef EFI_H
 #define EFI_H
 
@@ -26,18 +26,22 @@ typedef struct EFI_TEXT_OUTPUT {
 	EFI_STATUS (*output_string)(struct EFI_TEXT_OUTPUT *, const CHAR16 *);
 } EFI_TEXT_OUTPUT;
 
-enum { EFI_LOCATE_BY_PROTOCOL = 2 };
+enum { EFI_ALLOCATE_BELOW = 1, EFI_LOADER_DATA = 2, EFI_LOCATE_BY_PROTOCOL = 2 };
 
 typedef struct {
 	EFI_TABLE_HEADER header;
 	EFI_UNUSED *raise_tpl, *restore_tpl;
-	EFI_UNUSED *allocate_pages, *free_pages, *get_memory_map, *allocate_pool, *free_pool;
+	EFI_STATUS (*allocate_pages)(int how, int type, uint64_t pages, uint64_t *address);
+	EFI_UNUSED *free_pages;
+	EFI_STATUS (*get_memory_map)(uint64_t *size, void *map, uint64_t *key, uint64_t *entry_size, uint32_t *version);
+	EFI_UNUSED *allocate_pool, *free_pool;
 	EFI_UNUSED *create_event, *set_timer, *wait_for_event, *signal_event, *close_event, *check_event;
 	EFI_UNUSED *install_protocol, *reinstall_protocol, *uninstall_protocol;
 	EFI_STATUS (*handle_protocol)(EFI_HANDLE, const EFI_GUID *, void *interface);
 	void *reserved;
 	EFI_UNUSED *register_notify, *locate_handle, *locate_device_path, *install_table;
-	EFI_UNUSED *load_image, *start_image, *exit, *unload_image, *exit_boot_services;
+	EFI_UNUSED *load_image, *start_image, *exit, *unload_image;
+	EFI_STATUS (*exit_boot_services)(EFI_HANDLE, uint64_t key);
 	EFI_UNUSED *get_next_monotonic_count;
 	EFI_STATUS (*stall)(uint64_t microseconds);
 	EFI_STATUS (*set_watchdog_timer)(uint64_t seconds, uint64_t code, uint64_t size, CHAR16 *data);
@@ -127,9 +131,6 @@ typedef struct __attribute__((packed)) {
 			uint32_t number; /* of the partition, from 1 */
 			uint64_t first, sectors;
 		} hard_drive;
-		struct __attribute__((packed)) {
-			uint32_t entry; /* of the boot catalog, from 0 */
-		} cdrom;
 	};
 } EFI_DEVICE_PATH;
 

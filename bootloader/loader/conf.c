@@ -135,7 +135,7 @@ read_file(struct volume *volume, const char *path, bool standard)
 		return;
 	if (file.size > FILE_LIMIT)
 		fail("%s is larger than 64 KiB", path);
-	if (!file_read(&file, 0, text, (uint32_t)file.size))
+	if (!file_read(&file, text))
 		fail("%s cannot be read", path);
 	text[file.size] = 0;
 	file_close(&file);
