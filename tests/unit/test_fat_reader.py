@@ -262,6 +262,60 @@ def test_any_damage_is_either_harmless_or_a_format_error(changes):
         assert error.where.startswith("x.img")  # noqa: PT017 - there may be no error
 
 
+def small(kind):
+    """Return a FAT12 or FAT16 with the files of the other tests: its image, and where its metadata are."""
+    tree = fat.read(IMAGE)
+    plan = fat.plan(tree, fat.minimum_size(tree, kind=kind), kind=kind, label="DAMAGE", volume_id=1)
+    geometry = plan.geometry
+    places = [range(62), range(512, 512 + 40), range(geometry.root_sector * 512, geometry.root_sector * 512 + 32 * 12)]
+    places += [range(placed.offset, placed.offset + 32 * 10) for placed in plan.directories[1:]]
+    return plan, [offset for place in places for offset in place]
+
+
+SMALL = {kind: small(kind) for kind in (12, 16)}
+
+
+@given(
+    st.sampled_from([12, 16]),
+    st.lists(st.tuples(st.integers(0, 2000), st.one_of(st.sampled_from([0, 1, 2, 0xF0, 0xFF]), st.integers(0, 255)))),
+)
+@settings(deadline=None, max_examples=400)
+def test_any_damage_of_a_small_one_is_either_harmless_or_a_format_error(kind, changes):
+    plan, offsets = SMALL[kind]
+    patches = [(offsets[place % len(offsets)], bytes([value])) for place, value in changes]
+    try:
+        tree = fat.read(Patched(plan.content(), patches))
+        assert sum(len(file.content.read()) for file in tree.files()) <= plan.size
+    except FormatError as error:
+        assert error.where.startswith("x.img")  # noqa: PT017 - there may be no error
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        (12, 0xFF7, "/one: .* marked as bad"),
+        (12, 0xFF0, "/one: .* number 4,080; there are 2 to"),
+        (12, 0, "/one: .* leads to a free one"),
+        (16, 0xFFF7, "/one: .* marked as bad"),
+        (16, 0xFFF0, "/one: .* number 65,520; there are 2 to"),
+        (16, 1, "/one: .* number 1;"),
+    ],
+)
+def test_broken_chains_of_small_ones(kind, value, says):
+    plan, _ = SMALL[kind]
+    cluster = next(file.cluster for file in plan.files if file.entry.path == "one")
+    at = 512 + cluster * kind // 8
+    entry = int.from_bytes(plan.content().read(at, 2), "little")
+    if kind == 16:
+        entry = value
+    elif cluster % 2:
+        entry = entry & 0xF | value << 4
+    else:
+        entry = entry & 0xF000 | value
+    with pytest.raises(FormatError, match=says):
+        fat.read(Patched(plan.content(), [(at, entry.to_bytes(2, "little"))]))
+
+
 @given(st.binary(max_size=4096))
 @settings(max_examples=100)
 def test_noise_is_no_file_system(data):
