@@ -10,23 +10,27 @@ from types import FrameType
 from imagekit.errors import ImagekitError
 
 
+class _Interrupted(BaseException):
+    """Ended from outside; nobody on the way up takes it for an error."""
+
+
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+    raise _Interrupted
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
     from imagekit.cli import commands  # noqa: PLC0415 - so that an import error is ours to report
 
-    # Ended from outside, a run removes its temporaries as it does after Ctrl-C.
-    signal.signal(signal.SIGTERM, _interrupt)
-    signal.signal(signal.SIGHUP, _interrupt)
+    # Ended from outside in whatever way, a run removes its temporaries first.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _interrupt)
     try:
         status = commands.main(prog_name="imagekit", standalone_mode=False)
     except ImagekitError as error:
         _report(error)
         return 1
-    except KeyboardInterrupt:
+    except _Interrupted:
         print("imagekit: interrupted; nothing was left behind", file=sys.stderr)
         return 130
     except BrokenPipeError:
@@ -38,9 +42,6 @@ def main() -> int:
         if isinstance(error, click.ClickException):
             error.show()
             return error.exit_code
-        if isinstance(error, click.Abort):
-            print("imagekit: interrupted; nothing was left behind", file=sys.stderr)
-            return 130
         raise
     return status if isinstance(status, int) else 0
 

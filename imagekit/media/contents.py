@@ -6,11 +6,14 @@ from dataclasses import replace
 from imagekit.boot.console import Console
 from imagekit.boot.loader_conf import loader_conf
 from imagekit.content import Bytes, Content
+from imagekit.errors import PlanError
+from imagekit.formats import fat
 from imagekit.media.sources import Sources, version_text
 from imagekit.tree import Directory, Entry, File, Tree
 
 LOADER = "boot/loader64.efi"
 LOADER_CONF = "boot/loader.conf"
+EFI_PATH = "EFI/BOOT/BOOTX64.EFI"
 DEFAULTS = "boot/defaults/loader.conf"
 
 READ_BY_LOADER = ("boot", "platform")
@@ -36,13 +39,22 @@ def _in_order(sources: Sources) -> Iterator[Entry]:
     yield from (entry for entry in boot if entry.path.split("/")[0] not in READ_BY_LOADER)
 
 
-def esp_tree(loader: Content, time: int) -> Tree:
-    """Return the EFI system partition: the loader where firmware looks for it, and nothing to keep it there."""
+def plan_esp(loader: Content, size: int | None, *, time: int, volume_id: int, first_sector: int = 0) -> fat.FatPlan:
+    """Plan the EFI system partition: the loader where firmware looks for it, and nothing to keep the loader there.
+
+    `size` is in bytes, None for the smallest that holds the loader; `first_sector` is where the partition starts.
+    Raise PlanError when the loader does not fit.
+    """
     tree = Tree(Directory(path="", mtime=time))
-    path = "EFI/BOOT/BOOTX64.EFI"
-    tree.add_parents(path, mtime=time)
-    tree.add(File(path=path, mtime=time, content=loader))
-    return tree
+    tree.add_parents(EFI_PATH, mtime=time)
+    tree.add(File(path=EFI_PATH, mtime=time, content=loader))
+    if size is None:
+        size = fat.minimum_size(tree, kind=None)
+    try:
+        return fat.plan(tree, size, label="SYSTEM", kind=None, volume_id=volume_id, hidden_sectors=first_sector)
+    except PlanError as error:
+        error.where = f"EFI system partition with {loader.origin}"
+        raise
 
 
 def warnings_about(tree: Tree) -> list[str]:

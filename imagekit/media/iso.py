@@ -12,7 +12,7 @@ from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Composite
 from imagekit.formats import fat
 from imagekit.formats import iso as iso9660
-from imagekit.media.contents import LOADER, esp_tree, listing, medium_tree, warnings_about
+from imagekit.media.contents import LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
@@ -77,14 +77,8 @@ def plan(request: Request) -> Plan:
     sources = find_sources(request.sources)
     time = build_time(sources.stamp)
     tree = medium_tree(sources, request.console, time)
-    loader = esp_tree(sources.boot_file(LOADER), time)
-    esp = fat.plan(
-        loader,
-        fat.minimum_size(loader, kind=None) if request.esp_size is None else request.esp_size,
-        label="SYSTEM",
-        kind=None,
-        volume_id=derived_uuid("iso", sources.name, str(request.console), *listing(tree)).fields[0],
-    )
+    ids = ("iso", sources.name, str(request.console), *listing(tree))
+    esp = plan_esp(sources.boot_file(LOADER), request.esp_size, time=time, volume_id=derived_uuid(*ids).fields[0])
     for path, content in ((CDBOOT, sources.cdboot_file()), (EFIBOOT, esp.content())):
         tree.replace(File(path=path, mode=0o444, mtime=time, user="root", group="root", content=content))
     volume_id = request.volume_id or ("SMARTOS" if sources.stamp is None else f"SMARTOS_{sources.stamp.text}")

@@ -14,7 +14,7 @@ from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
 from imagekit.errors import PlanError
 from imagekit.formats import fat, gpt
-from imagekit.media.contents import LOADER, READ_BY_LOADER, esp_tree, listing, medium_tree, warnings_about
+from imagekit.media.contents import LOADER, READ_BY_LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
@@ -147,12 +147,12 @@ def plan(request: Request) -> Plan:
     ids = ("usb", sources.name, str(request.console), str(size), *listing(tree))
     disk = _disk(size, programs, ids)
     parts = {part.name: part for part in disk.partitions}
-    esp = fat.plan(
-        esp_tree(sources.boot_file(LOADER), time),
+    esp = plan_esp(
+        sources.boot_file(LOADER),
         ESP_SIZE,
-        label="SYSTEM",
+        time=time,
         volume_id=derived_uuid(*ids, "volume loader").fields[0],
-        hidden_sectors=parts["loader"].first_lba,
+        first_sector=parts["loader"].first_lba,
     )
     root = fat.plan(
         tree,

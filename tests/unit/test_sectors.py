@@ -18,7 +18,10 @@ def header(checksum=-(MAGIC + FLAGS) & 0xFFFFFFFF):
     return struct.pack("<8I", MAGIC, FLAGS, checksum, 1, 2, 3, 4, 5)
 
 
-def programs(stage2=b"\x90" * 516 + header() + b"\x90" * 1000, pmbr=PMBR):
+STAGE2 = b"\x90" * 516 + header() + b"\x90" * 1000
+
+
+def programs(stage2=STAGE2, pmbr=PMBR):
     return read_boot_programs(Bytes(pmbr, "pmbr"), Bytes(stage2, "gptzfsboot"))
 
 
