@@ -3,6 +3,7 @@
 Exit status: 0 done, 1 findings or a failure, 2 wrong usage, 130 interrupted.
 """
 
+import gc
 import signal
 import sys
 from types import FrameType
@@ -22,6 +23,7 @@ def main() -> int:
     """Run the command line; return the exit status."""
     from imagekit.cli import commands  # noqa: PLC0415 - so that an import error is ours to report
 
+    gc.set_threshold(100_000)  # a tree of 25,000 entries is no garbage, and looking through it takes time
     # Ended from outside in whatever way, a run removes its temporaries first.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _interrupt)

@@ -28,7 +28,14 @@ class _Bar:
         from tqdm import tqdm  # noqa: PLC0415 - slow to import, and only terminals need it
 
         self._bar = tqdm(
-            total=total, desc=title, unit="B", unit_scale=True, unit_divisor=1024, leave=False, file=sys.stderr
+            total=total,
+            desc=title,
+            unit="B",
+            unit_scale=True,
+            unit_divisor=1024,
+            leave=False,
+            ascii=True,
+            file=sys.stderr,
         )
 
     def advance(self, count: int, /) -> None:
