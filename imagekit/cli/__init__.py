@@ -15,6 +15,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "platform": ("platform", "Build a platform: boot_archive, kernel, tarball."),
     "boot": ("boot", "Lay out the boot files of a platform and make their tarball."),
     "tar": ("tar", "Make a tarball of what a manifest ships."),
+    "run": ("run", "Boot a product in QEMU, with its console on the terminal."),
     "demo": ("demo", "Make a small workspace to try it all."),
 }
 

@@ -1,0 +1,221 @@
+"""Carries out `imagekit run`: what is booted, in which machine, and what is shown of it."""
+
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from imagekit.errors import ImagekitError, InputError
+from imagekit.media.run import console
+from imagekit.media.run.machine import QEMU, Machine, Network, ovmf
+from imagekit.media.run.subject import MENU, Subject, opened
+
+ATTACHMENTS = {"usb": "usb", "disk": "ahci", "cd": "cd"}
+"""What --as calls the buses of the machine."""
+
+DEFAULT_MEMORY = 4 << 30
+DEFAULT_TIMEOUT = 300.0
+_MIB = 1 << 20
+_LEAST_MEMORY = 64 * _MIB
+_KVM = Path("/dev/kvm")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for.
+
+    `attach` is usb, disk, cd or pxe, None for what the product is; `console` is text or a serial port, None for the
+    one that the image was made for; `memory` is in bytes, None for the default; `expect` are texts that should
+    appear within `timeout` seconds, none for a terminal; `accelerator` is tcg, kvm or auto.
+    """
+
+    path: Path
+    firmware: str = "bios"
+    attach: str | None = None
+    console: str | None = None
+    memory: int | None = None
+    expect: Sequence[str] = ()
+    timeout: float = DEFAULT_TIMEOUT
+    accelerator: str = "auto"
+    bootfile: str | None = None
+    more: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How it went: the texts that did not appear, why it is over, and what was last on the console."""
+
+    missing: Sequence[str] = ()
+    reason: str = ""
+    last_lines: Sequence[str] = ()
+
+    def lines(self) -> Iterable[str]:
+        """Return what to tell when something is missing."""
+        for text in self.missing:
+            yield f"imagekit: not seen: {text!r}"
+        yield f"imagekit: {self.reason}" + ("; the last lines:" if self.last_lines else "; nothing came out")
+        yield from (f"  {line}" for line in self.last_lines)
+
+
+def run(request: Request) -> Outcome:
+    """Boot a product and return how it went; without texts to expect, when the machine has ended.
+
+    Raise InputError for what cannot be booted or when QEMU or its firmware are missing, ImagekitError when QEMU fails.
+    """
+    _check(request)
+    with tempfile.TemporaryDirectory(prefix="imagekit-run-") as name:
+        folder = Path(name)
+        with opened(request.path, folder) as subject:
+            chosen = request.console or subject.console or "ttya"
+            machine = _machine(request, subject, chosen)
+            command = [*machine.command(), *request.more]
+            if request.expect:
+                return _watch(request, command, folder, chosen)
+            _tell(_how_to_end(machine, chosen))
+            told = _result(console.attach(command, folder), folder)
+            if told:
+                _tell(told)
+            return Outcome()
+
+
+def _check(request: Request) -> None:
+    """Raise InputError unless all that is needed is installed, and what was asked for makes sense."""
+    if shutil.which(QEMU) is None:
+        raise InputError(f"{QEMU} is not installed", hint="apt-get install qemu-system-x86 (Debian, Ubuntu)")
+    if request.firmware == "uefi" and ovmf() is None:
+        raise InputError("OVMF, the UEFI firmware for QEMU, is not installed", hint="apt-get install ovmf")
+    if request.accelerator == "kvm" and not os.access(_KVM, os.R_OK | os.W_OK):
+        raise InputError(f"{_KVM} is missing, or this user may not write to it", hint="--accel tcg works everywhere")
+    if request.memory is not None and request.memory < _LEAST_MEMORY:
+        raise InputError(f"a machine of {request.memory:,} bytes of memory boots nothing", hint="--memory 64M or more")
+
+
+def _machine(request: Request, subject: Subject, chosen: str) -> Machine:
+    attach = request.attach or subject.kind
+    if not attach:
+        raise InputError(
+            "neither a disk with a GPT nor an ISO image", where=str(request.path), hint="say what it is: --as usb"
+        )
+    if (attach == "pxe") != (subject.kind == "pxe"):
+        wanted = "a folder" if attach == "pxe" else "an image"
+        raise InputError(f"--as {attach} needs {wanted}", where=str(request.path))
+    display, ports, monitor = _shown(request, chosen)
+    if attach == "pxe" and request.firmware == "bios" and chosen == "ttya":
+        # iPXE's menus are on the text screen only; so SeaBIOS repeats that on the first serial port.
+        display = (*display, "-machine", "graphics=off")
+    return Machine(
+        firmware=request.firmware,
+        bus=ATTACHMENTS.get(attach, "usb"),
+        image=None if attach == "pxe" else subject.path,
+        network=_network(request, subject) if attach == "pxe" else None,
+        memory=_memory(request.memory) // _MIB,
+        accelerator=accelerator(request.accelerator),
+        display=display,
+        ports=ports,
+        monitor=monitor,
+    )
+
+
+def _shown(request: Request, chosen: str) -> tuple[Sequence[str], dict[str, str], str | None]:
+    """Return what the machine's display, its ports and its monitor have to be for the chosen console."""
+    headless = ("-display", "none", "-device", "VGA")
+    if request.expect:
+        return headless, {chosen: "stdio,signal=off"}, None
+    if chosen != "text":
+        return headless, {chosen: "stdio,mux=on,signal=off"}, chosen
+    match console.screen(os.environ, terminal=sys.stdin.isatty() and sys.stdout.isatty()):
+        case "window":
+            return ("-device", "VGA", "-monitor", "vc"), {}, None
+        case "curses":
+            return ("-display", "curses", "-device", "VGA", "-monitor", "vc"), {}, None
+        case _:
+            return headless, {"text": "stdio,signal=off"}, None
+
+
+def _how_to_end(machine: Machine, chosen: str) -> str:
+    if machine.monitor:
+        return f"{chosen} is on this terminal: Ctrl-A X ends the machine, Ctrl-A C changes to QEMU's monitor"
+    if chosen in machine.ports:
+        return "no display here, so this is what goes to port 0xe9 instead of the text screen; Ctrl-C ends the machine"
+    if "curses" in machine.display:
+        return "the screen is on this terminal: Esc 2 changes to QEMU's monitor, quit ends the machine there"
+    return "the screen is in QEMU's window; Ctrl-C here ends the machine"
+
+
+def _network(request: Request, subject: Subject) -> Network:
+    bootfile = request.bootfile or MENU
+    if not (subject.path / bootfile).is_file():
+        scripts = sorted(path.name for path in subject.path.glob("*.ipxe"))
+        raise InputError(
+            f"no {bootfile} in it: not a PXE directory",
+            where=str(request.path),
+            hint=f"name one with --bootfile: {', '.join(scripts)}" if scripts else "imagekit pxe makes one",
+        )
+    return Network(subject.path, bootfile)
+
+
+def _memory(wanted: int | None) -> int:
+    """Return the bytes of memory for the machine: what is wanted, else 4 GiB or what this computer can spare."""
+    if wanted is not None:
+        return wanted
+    there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    spare = max(there // 4 * 3, _LEAST_MEMORY)
+    if spare < DEFAULT_MEMORY:
+        _tell(f"the machine gets {spare // _MIB:,} MiB of memory, three quarters of what is here")
+    return min(spare, DEFAULT_MEMORY)
+
+
+def accelerator(wanted: str, *, kvm: Path = _KVM, processors: Path = Path("/proc/cpuinfo")) -> str:
+    """Return tcg or kvm; "auto" is kvm where this user may use it, unless this computer is itself virtual.
+
+    There, without help from the hardware below, KVM was found to be 15 to 80 times slower than emulation.
+    """
+    if wanted != "auto":
+        return wanted
+    try:
+        virtual = "hypervisor" in processors.read_text(errors="replace").split()
+    except OSError:
+        return "tcg"
+    return "kvm" if not virtual and os.access(kvm, os.R_OK | os.W_OK) else "tcg"
+
+
+def _watch(request: Request, command: Sequence[str], folder: Path, chosen: str) -> Outcome:
+    watched = console.Watch(request.expect)
+    status = console.watch(command, folder, watched, request.timeout, sys.stdout.buffer)
+    if not watched.missing:
+        return Outcome()
+    reason = f"{request.timeout:g} s are over" if status is None else _result(status, folder) or "QEMU ended"
+    lines = watched.last_lines()
+    if chosen == "text" and not lines:
+        reason += " (of the text screen, only what goes to port 0xe9 can be watched)"
+    return Outcome(watched.missing, reason, lines)
+
+
+def _result(status: int, folder: Path) -> str:
+    """Return what to tell of QEMU's end, "" for an ordinary one; raise ImagekitError when QEMU failed."""
+    messages = (folder / "messages").read_text(errors="replace").strip()
+    if status > 1 and status % 2:  # of the exit port: what QEMU itself exits with is 0 or 1
+        return f"the guest ended the machine with {status >> 1}"
+    if status == 0:
+        return messages
+    how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+    hints = (hint for word, hint in _HINTS.items() if word in messages.lower())
+    raise ImagekitError(f"QEMU {how}" + (f": {messages}" if messages else ""), hint=next(hints, None))
+
+
+# What QEMU complains about, in small letters: what helps.
+_HINTS = {
+    "romfile": "apt-get install ipxe-qemu (Debian, Ubuntu)",
+    "module ui": "apt-get install qemu-system-gui (Debian, Ubuntu), or use a serial console",
+    "initialization failed": "QEMU found no display to open a window on; use a serial console",
+    "kvm": "--accel tcg works everywhere",
+    "memory": "give the machine less: --memory 1G",
+    "no space left": "set TMPDIR to a folder with more space",
+}
+
+
+def _tell(text: str) -> None:
+    print(f"imagekit: {text}", file=sys.stderr)  # noqa: T201 - before the terminal is QEMU's

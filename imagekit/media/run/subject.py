@@ -1,0 +1,134 @@
+"""What is to be booted: a disk image, a CD image or a PXE directory, told by what is in it, not by its name."""
+
+import contextlib
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from imagekit.boot.console import DEVICES
+from imagekit.content import Content, DiskFile
+from imagekit.errors import FormatError, ImagekitError, InputError, OutputError
+from imagekit.formats import fat, gpt, gzip, iso
+from imagekit.formats.gpt.layout import SECTOR, SIGNATURE
+from imagekit.progress import progress_bar
+from imagekit.tree import File, Tree
+
+MENU = "smartos.ipxe"
+"""The script of a PXE directory that lists its platforms."""
+
+_ISO_MARK, _ISO_MARK_AT = b"CD001", 16 * 2048 + 1
+_LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf
+_OS_CONSOLE = re.compile(rb"""^\s*os_console\s*=\s*["']?([a-z]+)""", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What is to be booted: `kind` is usb (a partitioned disk), cd or pxe, or "" when a file is neither.
+
+    `path` is the image itself, inflated, or the folder; `console` is the one that it was made for, where it says so.
+    """
+
+    kind: str
+    path: Path
+    console: str | None = None
+
+
+@contextlib.contextmanager
+def opened(path: Path, folder: Path) -> Iterator[Subject]:
+    """Yield what `path` is; a gzip file is inflated into `folder`, and removed in the end.
+
+    Raise InputError when there is nothing, FormatError when a compressed file is damaged, and OutputError when
+    `folder` cannot hold what is in it.
+    """
+    if path.is_dir():
+        yield Subject("pxe", path.resolve())
+        return
+    if not path.is_file():
+        found = "neither a file nor a folder" if path.exists() else "no such file or folder"
+        raise InputError(f"cannot boot: {found}", where=str(path))
+    content = DiskFile(path)
+    if not gzip.is_gzip(content):
+        yield _image(content, path)
+        return
+    with _Inflated(folder / "image") as copy:
+        with progress_bar(f"inflating {path.name}", content.size) as progress:
+            gzip.inflate(content, copy, progress=progress)
+        yield _image(DiskFile(copy.path), copy.path)
+
+
+class _Inflated:
+    """A sparse file that is gone at the end of the `with` block."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> Self:
+        with self._reporting():
+            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        os.close(self._fd)
+        self.path.unlink()
+
+    @contextlib.contextmanager
+    def _reporting(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise OutputError(
+                f"cannot inflate the image: {error.strerror}",
+                where=str(self.path),
+                hint="set TMPDIR to a folder with more space, or inflate the image first",
+            ) from error
+
+    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        view = memoryview(data)
+        with self._reporting():
+            while view:
+                count = os.pwrite(self._fd, view, offset)
+                view = view[count:]
+                offset += count
+
+    def truncate(self, size: int) -> None:
+        with self._reporting():
+            os.truncate(self._fd, size)
+
+
+def _image(content: Content, path: Path) -> Subject:
+    if _holds(content, _ISO_MARK_AT, _ISO_MARK):
+        return Subject("cd", path, _console("cd", content))
+    if _holds(content, SECTOR, SIGNATURE):
+        return Subject("usb", path, _console("usb", content))
+    return Subject("", path)
+
+
+def _holds(content: Content, offset: int, mark: bytes) -> bool:
+    return content.size >= offset + len(mark) and content.read(offset, len(mark)) == mark
+
+
+def _console(kind: str, content: Content) -> str | None:
+    """Return the console that the image's loader.conf names, when there is one and it can be read.
+
+    A damaged image is no reason to complain here: that it does not boot may be what is to be seen.
+    """
+    with contextlib.suppress(ImagekitError):
+        settings = _tree(kind, content).get("boot/loader.conf")
+        if isinstance(settings, File) and settings.content.size <= _LARGEST_SETTINGS:
+            named = _OS_CONSOLE.findall(settings.content.read())
+            if named and named[-1].decode() in DEVICES:
+                return str(named[-1].decode())
+    return None
+
+
+def _tree(kind: str, content: Content) -> Tree:
+    if kind == "cd":
+        return iso.read(content)
+    disk = gpt.read(content)
+    for partition in disk.partitions:
+        if partition.name == "root":
+            return fat.read(disk.slice(partition))
+    raise FormatError("no partition is named root", where=content.origin)
