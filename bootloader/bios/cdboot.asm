@@ -129,8 +129,8 @@ fail:   push si
 .halt:  hlt
         jmp .halt
 
-; In the directory at sector eax of edx bytes, look up the two names at bx, one in the other.  Carry: not found; else the
-; sector in ecx, the length in edx.  eax is kept, and edx when not found.
+; In the directory at sector eax of edx bytes, look up the two names at bx, one in the other.  Carry: not found; else
+; the sector in ecx, the length in edx.  eax is kept, and edx when not found.
 lookup: push eax
         push edx
         call find
@@ -145,7 +145,7 @@ lookup: push eax
         pop eax
         ret
 
-; In the directory at sector eax of edx bytes, find the name at bx: its sector in eax, length in edx, bx behind the name.
+; In the directory at sector eax of edx bytes, find the name at bx: its sector in eax, length in edx, bx behind it.
 ; A record: its length at 0, sector at 2, data length at 10, length of the name at 32, name at 33.
 find:   call read
         mov di, BUFFER

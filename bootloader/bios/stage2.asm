@@ -5,11 +5,14 @@
 ; overwritten with the first sector of the root partition.
 ;
 ; It shows that all of its own sectors are in memory, which sector it was told, and what FAT32 file system begins
-; there; then it loads /boot/loader from that file system and starts it.  The header stands behind a decoy (a magic whose sum is not 0), and the file does not end on a sector, so that
-; a writer who searches carelessly or rounds down is found out.
+; there; then it loads /boot/loader from that file system and starts it.  The header stands behind a decoy (a magic
+; whose sum is not 0), and the file does not end on a sector, so that a writer who searches carelessly or rounds down is
+; found out.
 ;
 ; nasm -f bin
         bits 16
+LOADER  equ 0x1000                      ; segment where the loader goes,
+LIMIT   equ 0x4000                      ; and the one that it must not reach
 ; Fields of a FAT32 boot sector
 BOOT    equ 0x1000                      ; where it is read to
 PER_CLUSTER equ BOOT + 0x0d             ; sectors, 8 bits
@@ -21,8 +24,6 @@ LABEL   equ BOOT + 0x47                 ; 11 bytes
 TYPE    equ BOOT + 0x52                 ; 8 bytes
 FAT     equ 0x1200                      ; where a sector of the FAT is read to,
 DIR     equ 0x1400                      ; and one of a directory
-LOADER  equ 0x1000                      ; segment where the loader goes,
-LIMIT   equ 0x4000                      ; and the one that it must not reach
 MAGIC   equ 0x1badb002
 FLAGS   equ 0x00010000
         org 0x7c00

@@ -2,6 +2,7 @@
 #include "standin.h"
 
 enum { HEADER_RANGE = 32768, MOST_MODULES = 32, INFORMATION_SIZE = 32 * 1024 };
+#define HEADER_MAGIC 0xe85250d6
 /* Multiboot 2: tags in a kernel's header, and in what is handed over to it. */
 enum { HEADER_END = 0, HEADER_ADDRESS = 2, HEADER_ENTRY = 3 };
 enum { TAG_END = 0, TAG_ARGUMENTS = 1, TAG_LOADER = 2, TAG_MODULE = 3 };
@@ -32,7 +33,8 @@ static bool
 is_for_loader(const char *name)
 {
 	static const char *const own[] = {"console", "os_console", "kernel", "autoboot_delay", "beastie_disable"};
-	static const char *const endings[] = {"_load", "_name", "_type", "_hash", "_flags", "_before", "_after", "_error"};
+	static const char *const endings[] = {
+	    "_load", "_name", "_type", "_hash", "_flags", "_before", "_after", "_error"};
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
 		if (equal(name, own[i]))
@@ -60,7 +62,8 @@ make_arguments(void)
 		bool comma = false;
 		for (const char *c = variables[i].value; *c; c++)
 			comma |= *c == ',';
-		const char *parts[] = {between, variables[i].name, "=", comma ? "\"" : "", variables[i].value, comma ? "\"" : ""};
+		const char *quote = comma ? "\"" : "";
+		const char *parts[] = {between, variables[i].name, "=", quote, variables[i].value, quote};
 		for (size_t part = 0; part < sizeof(parts) / sizeof(*parts); part++)
 			append(arguments, sizeof(arguments), parts[part]);
 		between = ",";
@@ -120,7 +123,8 @@ of_module(const char *name, const char *what)
 static void
 load_module(struct volume *volume, const char *name)
 {
-	const char *type = of_module(name, "_type"), *file = of_module(name, "_name"), *flags = of_module(name, "_flags");
+	const char *type = of_module(name, "_type"), *file = of_module(name, "_name");
+	const char *flags = of_module(name, "_flags");
 	struct loaded *module = &modules[module_count];
 
 	say("LOADER-STANDIN module: name=%s type=%s flags=[%s] ", name, type ? type : "-", flags ? flags : "");
@@ -156,9 +160,11 @@ read_header(struct kernel *kernel)
 
 	if (kernel_file.size < HEADER_RANGE)
 		fail("%s is no kernel: it is shorter than 32 KiB", kernel_file.path);
-	for (at = 0; at + 16 <= HEADER_RANGE && !header; at += 8)
-		if (word(data + at) == 0xe85250d6 && word(data + at) + word(data + at + 4) + word(data + at + 8) + word(data + at + 12) == 0)
+	for (at = 0; at + 16 <= HEADER_RANGE && !header; at += 8) {
+		uint32_t sum = word(data + at) + word(data + at + 4) + word(data + at + 8) + word(data + at + 12);
+		if (word(data + at) == HEADER_MAGIC && sum == 0)
 			header = data + at;
+	}
 	if (header)
 		size = word(header + 8);
 	if (!header || size > HEADER_RANGE - (uint32_t)(header - data))
@@ -177,7 +183,8 @@ read_header(struct kernel *kernel)
 			break;
 		tag += (word(tag + 4) + 7) & ~7u;
 	}
-	if (!kernel->entry || !kernel->to || kernel->from > kernel_file.size || kernel->size > kernel_file.size - kernel->from)
+	if (!kernel->entry || !kernel->to || kernel->from > kernel_file.size ||
+	    kernel->size > kernel_file.size - kernel->from || kernel->end < kernel->to + kernel->size)
 		fail("%s has a multiboot 2 header without sensible addresses", kernel_file.path);
 }
 

@@ -45,7 +45,8 @@ iso_open(struct iso *iso, const struct disk *disk)
 	if (disk->block_size == 0 || SECTOR % disk->block_size)
 		return false;
 	for (uint32_t sector = FIRST_DESCRIPTOR;; sector++) {
-		if (sector == LAST_DESCRIPTOR || !iso_read(iso, sector, SECTOR, buffer) || memcmp(buffer + 1, "CD001", 5))
+		if (sector == LAST_DESCRIPTOR || !iso_read(iso, sector, SECTOR, buffer) ||
+		    memcmp(buffer + 1, "CD001", 5))
 			return false;
 		if (buffer[0] == 1)
 			break;

@@ -1,8 +1,8 @@
 /*
  * The boot loader stand-in, from its settings on, under BIOS and UEFI alike.
  *
- * It reads the loader.conf files as the illumos loader does, shows on the chosen console alone what it boots, and starts
- * the kernel there.  Behind a line LOADER-STANDIN-FAIL QEMU ends with status 37.
+ * It reads the loader.conf files as the illumos loader does, shows on the chosen console alone what it boots, and
+ * starts the kernel.  Behind a line LOADER-STANDIN-FAIL QEMU ends with status 37.
  */
 #include "standin.h"
 
@@ -22,7 +22,8 @@ chosen_console(void)
 		if (count > 0 && count < sizeof(first)) {
 			memcpy(first, list, count);
 			first[count] = 0;
-			if (equal(first, "text") || (count == 4 && starts(first, "tty") && first[3] >= 'a' && first[3] <= 'd'))
+			if (equal(first, "text") ||
+			    (count == 4 && starts(first, "tty") && first[3] >= 'a' && first[3] <= 'd'))
 				return first;
 		}
 		list += count + (list[count] != 0);
@@ -45,8 +46,8 @@ run(const char *origin, const struct place *root, struct volume *volume)
 	say("\nLOADER-STANDIN console: %s speed=%d\n", console, (uint64_t)speed);
 	say("LOADER-STANDIN started from: %s\n", origin);
 	if (volume->fat)
-		say("LOADER-STANDIN root: partition=%d name=%s first=%d sectors=%d\n", (uint64_t)root->partition, root->name,
-		    root->first, root->sectors);
+		say("LOADER-STANDIN root: partition=%d name=%s first=%d sectors=%d\n", (uint64_t)root->partition,
+		    root->name, root->first, root->sectors);
 	else
 		say("LOADER-STANDIN root: cd volume=[%s]\n", volume->iso.label);
 	for (int i = 0; i < conf_file_count; i++)
@@ -55,6 +56,7 @@ run(const char *origin, const struct place *root, struct volume *volume)
 		say("LOADER-STANDIN syntax error: %s:%d: %s; the rest of the file is ignored\n", syntax_errors[i].file,
 		    (uint64_t)syntax_errors[i].line, syntax_errors[i].reason);
 	for (int i = 0; i < variable_count; i++)
-		say("LOADER-STANDIN variable: %s=[%s] from %s\n", variables[i].name, variables[i].value, variables[i].file);
+		say("LOADER-STANDIN variable: %s=[%s] from %s\n", variables[i].name, variables[i].value,
+		    variables[i].file);
 	boot(volume);
 }

@@ -1,6 +1,6 @@
 /*
  * A reader for FAT32, as strict as that of the illumos loader: long names must have the right checksums and consist of
- * ASCII, names compare without case, directories have size 0, and a file has a first cluster if and only if it has bytes.
+ * ASCII, names compare without case, directories have size 0, and only a file without bytes has no first cluster.
  */
 #include "fat32.h"
 
@@ -32,7 +32,8 @@ fat32_mount(struct fat32 *fat, const struct disk *disk, uint64_t first)
 	if (!disk->read(disk, first, 1, fat->sector) || little(fat->sector + 510, 2) != 0xaa55)
 		return false;
 	const uint8_t *bpb = fat->sector;
-	uint32_t reserved = little(bpb + 14, 2), fats = bpb[16], sectors = little(bpb + 32, 4), fat_size = little(bpb + 36, 4);
+	uint32_t reserved = little(bpb + 14, 2), fats = bpb[16];
+	uint32_t sectors = little(bpb + 32, 4), fat_size = little(bpb + 36, 4);
 	/* FAT32 is known by a FAT size of 0 in the field of FAT12 and FAT16. */
 	if (little(bpb + 11, 2) != SECTOR || little(bpb + 22, 2) != 0 || !bpb[13] || !fats || !fat_size)
 		return false;

@@ -107,7 +107,7 @@ typedef struct {
 
 typedef struct EFI_FILE {
 	uint64_t revision;
-	EFI_STATUS (*open)(struct EFI_FILE *, struct EFI_FILE **, const CHAR16 *name, uint64_t mode, uint64_t attributes);
+	EFI_STATUS (*open)(struct EFI_FILE *, struct EFI_FILE **, const CHAR16 *, uint64_t mode, uint64_t attributes);
 	EFI_STATUS (*close)(struct EFI_FILE *);
 	EFI_UNUSED *delete_;
 	EFI_STATUS (*read)(struct EFI_FILE *, uint64_t *size, void *);

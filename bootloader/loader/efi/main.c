@@ -16,7 +16,7 @@ static const EFI_GUID text_output = EFI_TEXT_OUTPUT_GUID, graphics = EFI_GRAPHIC
 
 static const char marker[] = "/boot/defaults/loader.conf";
 
-/* Once a console is chosen: on the screens, text consoles with graphics, but not on the firmware's sum of all consoles. */
+/* Once a console is chosen: on the screens (text consoles with graphics), not on the firmware's sum of all consoles. */
 void
 firmware_put(char character, bool chosen)
 {
@@ -30,7 +30,8 @@ firmware_put(char character, bool chosen)
 		firmware->console_out->output_string(firmware->console_out, text);
 		return;
 	}
-	if (!handles && firmware->boot->locate_handle_buffer(EFI_LOCATE_BY_PROTOCOL, &text_output, NULL, &count, &handles))
+	if (!handles &&
+	    firmware->boot->locate_handle_buffer(EFI_LOCATE_BY_PROTOCOL, &text_output, NULL, &count, &handles))
 		return;
 	for (uint64_t i = 0; i < count; i++)
 		if (handles[i] != firmware->console_out_handle &&
