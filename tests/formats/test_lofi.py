@@ -167,7 +167,13 @@ def test_size_is_close_to_that_of_zlib_level_6(tmp_path, project):
 
 @pytest.mark.parametrize(
     ("size", "segment", "message"),
-    [(0, 4096, "0 bytes"), (1000, 4096, "1,000 bytes"), (1024, 256, "256 bytes"), (1024, 5000, "5,000 bytes")],
+    [
+        (0, 4096, "0 bytes"),
+        (1000, 4096, "1,000 bytes"),
+        (1024, 256, "256 bytes"),
+        (1024, 5000, "5,000 bytes"),
+        (1024, 1 << 27, "134,217,728 bytes"),
+    ],
 )
 def test_impossible_requests_are_refused(tmp_path, size, segment, message):
     with pytest.raises(PlanError, match=message):

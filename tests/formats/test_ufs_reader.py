@@ -68,6 +68,15 @@ def test_superblocks_that_are_no_use_are_refused(patches, message):
     assert message in str(failure.value)
 
 
+def test_every_ufs_is_known_by_its_magic_number():
+    image = image_of(Tree())
+    assert ufs.is_ufs(image)
+    for magic in (0x54190100, 0xDECADE, 0xDECADE00):
+        assert ufs.is_ufs(patched(image, (SB + 1372, "I", magic)))
+    assert not ufs.is_ufs(patched(image, (SB + 1372, "I", 1)))
+    assert not ufs.is_ufs(Bytes(b"gzip"))
+
+
 def test_a_log_that_was_rolled_is_no_hindrance():
     image = patched(image_of(Tree()), (SB + 1324, "i", 500), (SB + 209, "B", 0xFD), (SB + 4, "I", 1))
     assert "lost+found" in ufs.read(image)

@@ -13,6 +13,9 @@ SECTOR: Final = 512
 SEGMENT_SIZE: Final = 131072
 """Bytes of an uncompressed segment, unless lofiadm -s says otherwise."""
 
+SEGMENT_LIMIT: Final = 64 << 20
+"""Bytes: larger segments are neither written nor read here, since some have to be in memory."""
+
 LEAST_SAVING: Final = 2048
 """Bytes that compression must save of a (full) segment, or it is stored as it is."""
 

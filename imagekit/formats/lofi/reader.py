@@ -15,15 +15,13 @@ from imagekit.formats.lofi.layout import (
     HEADER_SIZE,
     INDEX_ENTRY,
     SECTOR,
+    SEGMENT_LIMIT,
     SIGNATURES,
     STORED,
 )
 
 _CACHE = 4 << 20
 """Bytes of decompressed segments that are kept."""
-
-_SEGMENT_LIMIT = 64 << 20
-"""Bytes: larger segments are refused, since one has to be in memory."""
 
 _LZMA_MEMORY = 256 << 20
 _ANY_WRAPPER = 32 + zlib.MAX_WBITS
@@ -62,8 +60,10 @@ class Lofi(Content):
                 hint=f"such a file begins with one of {', '.join(SIGNATURES)} and a NUL",
             )
         self._segment_size = segment_size = int(header.segment_size)
-        if segment_size < SECTOR or segment_size & (segment_size - 1) or segment_size > _SEGMENT_LIMIT:
-            raise self._damaged(f"segments of {segment_size:,} bytes, expected a power of two from {SECTOR} on")
+        if segment_size < SECTOR or segment_size & (segment_size - 1) or segment_size > SEGMENT_LIMIT:
+            raise self._damaged(
+                f"segments of {segment_size:,} bytes, expected a power of two, {SECTOR} to {SEGMENT_LIMIT:,}"
+            )
         count = int(header.entries) - 1
         if count < 1:
             raise self._damaged(f"an index of {header.entries} entries, expected at least 2")

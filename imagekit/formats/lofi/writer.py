@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from imagekit.content import Content, data_blocks, is_zero
+from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
 from imagekit.errors import PlanError
 from imagekit.formats.lofi.deflate import deflate
 from imagekit.formats.lofi.layout import (
@@ -18,17 +18,14 @@ from imagekit.formats.lofi.layout import (
     INDEX_ENTRY,
     LEAST_SAVING,
     SECTOR,
+    SEGMENT_LIMIT,
     SEGMENT_SIZE,
     STORED,
 )
 from imagekit.output import OutputFile
 from imagekit.progress import SILENT, Progress
 
-_BATCH = 8
-"""Segments that one task reads at once, so that small files are not opened for every segment."""
-
 _ENTRIES_LIMIT = 1 << 32
-_HASH_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +59,10 @@ def compress(
             where=content.origin,
             hint=f"its size is a multiple of {SECTOR} bytes",
         )
-    if segment_size < SECTOR or segment_size & (segment_size - 1):
-        raise PlanError(f"segments of {segment_size:,} bytes cannot be", hint=f"a power of two from {SECTOR} on can")
+    if not SECTOR <= segment_size <= SEGMENT_LIMIT or segment_size & (segment_size - 1):
+        raise PlanError(
+            f"segments of {segment_size:,} bytes cannot be", hint=f"a power of two, {SECTOR} to {SEGMENT_LIMIT:,}, can"
+        )
     count = -(-size // segment_size)
     if count + 1 >= _ENTRIES_LIMIT:
         raise PlanError(f"{count:,} segments are too many for the format", hint="take larger segments")
@@ -101,7 +100,7 @@ class _Work:
     def __init__(self, content: Content, segment_size: int) -> None:
         self._content = content
         self._segment_size = segment_size
-        self._batch_size = _BATCH * segment_size
+        self._batch_size = max(segment_size, BLOCK_SIZE)  # so that small files are not opened for every segment
         self._zeros = self._pack(memoryview(bytes(segment_size)))
 
     def batches(self) -> Iterator[tuple[int, bool]]:
@@ -134,7 +133,7 @@ class _Work:
 
 
 def _all_zero(segment: memoryview) -> bool:
-    return all(is_zero(segment[at : at + _HASH_BLOCK]) for at in range(0, len(segment), _HASH_BLOCK))
+    return all(is_zero(segment[at : at + BLOCK_SIZE]) for at in range(0, len(segment), BLOCK_SIZE))
 
 
 def _in_order(pool: ThreadPoolExecutor, work: _Work, ahead: int) -> Iterator[list[bytes]]:
@@ -156,6 +155,6 @@ def _sha1(output: OutputFile, length: int) -> str:
     """Read the file back: its beginning, the index, was not known before its end."""
     digest = hashlib.sha1(usedforsecurity=False)
     with output.reporting_errors():
-        for offset in range(0, length, _HASH_BLOCK):
-            digest.update(os.pread(output.fileno(), min(_HASH_BLOCK, length - offset), offset))
+        for offset in range(0, length, BLOCK_SIZE):
+            digest.update(os.pread(output.fileno(), min(BLOCK_SIZE, length - offset), offset))
     return digest.hexdigest()

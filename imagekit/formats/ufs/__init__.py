@@ -4,7 +4,7 @@ from imagekit.formats.ufs.fit import ImageTooSmallError, Largest, needed_size
 from imagekit.formats.ufs.geometry import Geometry
 from imagekit.formats.ufs.plan import Plan, Usage, plan
 from imagekit.formats.ufs.reader import read
-from imagekit.formats.ufs.superblock import Superblock, read_superblock
+from imagekit.formats.ufs.superblock import Superblock, is_ufs, read_superblock
 
 __all__ = [
     "Geometry",
@@ -13,6 +13,7 @@ __all__ = [
     "Plan",
     "Superblock",
     "Usage",
+    "is_ufs",
     "needed_size",
     "plan",
     "read",

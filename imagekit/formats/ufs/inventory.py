@@ -4,6 +4,7 @@ Everything that UFS cannot hold (names, owners, times, devices, links) is found 
 reported together.
 """
 
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -108,8 +109,8 @@ class _Survey:
         skip = len(path) + 1 if path else 0
         names = [self._name(child, skip) for child in children]
         if len(set(names)) < len(names):
-            doubles = sorted({name for name in names if names.count(name) > 1})
-            self._problem(path, f"has two entries of the same bytes as name: {doubles[0]!r}")
+            double = Counter(names).most_common(1)[0][0]
+            self._problem(path, f"has two entries of the same bytes as name: {double!r}")
         paths = [self._targets.get(child.path, child.path) for child in children]
         self.inventory.directories[path] = Names(names, paths)
         below: list[Entry] = [child for child in children if isinstance(child, Directory)]

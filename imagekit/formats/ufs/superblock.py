@@ -110,6 +110,15 @@ class Superblock:
         return (start + self.iblkno) * self.fsize
 
 
+def is_ufs(content: Content) -> bool:
+    """Tell whether a content has the magic number of a UFS where it belongs, even of one that is not readable here."""
+    if content.size < layout.SUPERBLOCK_OFFSET + layout.SUPERBLOCK_SIZE:
+        return False
+    raw = content.read(layout.SUPERBLOCK_OFFSET + layout.SUPERBLOCK_SIZE - 8, 4)
+    magics = {layout.MAGIC, layout.MAGIC_MULTI_TERABYTE}
+    return int.from_bytes(raw, "little") in magics or int.from_bytes(raw, "big") in magics
+
+
 def read_superblock(content: Content) -> Superblock:
     """Return the superblock of an image; raise FormatError when it is no UFS of illumos on x86, or is not usable."""
     where = content.origin
