@@ -139,7 +139,7 @@ class Tree:
         parent = path.rpartition("/")[0]
         if parent and parent not in self._entries:
             self.add_parents(parent, mode, mtime)
-            self.add(Directory(path=parent, mode=mode, mtime=mtime))
+            self.add(Directory(path=parent, mode=mode, mtime=mtime, user="root", group="root"))
 
     def replace(self, entry: Entry) -> None:
         """Put an entry in the place of the one of the same path and kind, or add it."""

@@ -1,0 +1,511 @@
+"""imagekit platform, boot and demo: what they make of the demo workspace, and what they say when something is wrong."""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import socket
+import stat
+import subprocess
+import sys
+import tarfile
+
+import pytest
+
+from imagekit.content import Bytes, DiskFile
+from imagekit.formats import lofi, ufs
+from imagekit.tree import Directory, File, HardLink, Symlink
+
+STAMP = "20261122T000000Z"
+NAME = f"platform-{STAMP}"
+
+
+@pytest.fixture(scope="session")
+def demo(tmp_path_factory):
+    """Return a demo workspace that nobody changes."""
+    folder = tmp_path_factory.mktemp("demo") / "ws"
+    assert imagekit("demo", folder, cwd="/").returncode == 0
+    return folder
+
+
+@pytest.fixture
+def ws(demo, tmp_path):
+    """Return a demo workspace of the test's own."""
+    return copy(demo, tmp_path / "ws")
+
+
+def copy(source, target):
+    """Copy a workspace, its links and hard links too, the last name first."""
+    first_names = {}
+    for path in sorted(source.rglob("*"), reverse=True):
+        place = target / path.relative_to(source)
+        place.parent.mkdir(parents=True, exist_ok=True)
+        inode = path.lstat().st_ino
+        if path.is_symlink():
+            place.symlink_to(path.readlink())
+        elif inode in first_names:
+            place.hardlink_to(first_names[inode])
+        elif path.is_file():
+            shutil.copyfile(path, place)
+            first_names[inode] = place
+        else:
+            place.mkdir(exist_ok=True)
+    return target
+
+
+@pytest.fixture(scope="session")
+def built(demo, tmp_path_factory):
+    """Return a demo workspace with its platform built; nobody changes it."""
+    ws = copy(demo, tmp_path_factory.mktemp("built") / "ws")
+    build(ws)
+    return ws
+
+
+def imagekit(*arguments, cwd, program=(sys.executable, "-m", "imagekit"), **environment):
+    return subprocess.run(
+        [*program, *map(str, arguments)],
+        cwd=cwd,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def build(ws, *options, **environment):
+    done = imagekit("platform", "--root-password", "secret", *options, cwd=ws, **environment)
+    assert done.returncode == 0, done.stderr
+    return done
+
+
+def images(ws, name=NAME):
+    """Return the trees of / and /usr, as the readers see them."""
+    root = ufs.read(DiskFile(ws / f"output/{name}/i86pc/amd64/boot_archive"))
+    return root, ufs.read(lofi.Lofi(root["usr.lgz"].content))
+
+
+def change(path, *replacements):
+    text = path.read_text()
+    for old, new in replacements:
+        assert old in text
+        text = text.replace(old, new)
+    path.chmod(0o644)
+    path.write_text(text)
+
+
+class TestProducts:
+    def test_files_of_the_platform(self, built):
+        platform = built / "output" / NAME
+        found = {str(path.relative_to(platform)): path for path in platform.rglob("*") if path.is_file()}
+        assert sorted(found) == [
+            "etc/version/platform",
+            "i86pc/amd64/boot_archive",
+            "i86pc/amd64/boot_archive.gitstatus",
+            "i86pc/amd64/boot_archive.hash",
+            "i86pc/amd64/boot_archive.manifest",
+            "i86pc/kernel/amd64/unix",
+            "root.password",
+        ]
+        assert {stat.S_IMODE(path.stat().st_mode) for name, path in found.items() if name != "root.password"} == {0o644}
+        assert stat.S_IMODE(found["root.password"].stat().st_mode) == 0o600
+        assert found["root.password"].read_text() == "secret\n"
+        assert found["etc/version/platform"].read_text() == f"{STAMP}\n"
+        kernel = "platform/i86pc/kernel/amd64/unix"
+        assert found["i86pc/kernel/amd64/unix"].read_bytes() == (built / "proto" / kernel).read_bytes()
+        sha1 = hashlib.sha1(found["i86pc/amd64/boot_archive"].read_bytes()).hexdigest()
+        assert found["i86pc/amd64/boot_archive.hash"].read_text() == f"{sha1}\n"
+
+    def test_links_stamp_and_nothing_else(self, built):
+        output = built / "output"
+        assert sorted(path.name for path in output.iterdir()) == sorted(
+            ["buildstamp", "gitstatus.json", NAME, f"{NAME}.tgz", "platform-latest", "platform-latest.tgz"]
+        )
+        assert str((output / "platform-latest").readlink()) == NAME
+        assert str((output / "platform-latest.tgz").readlink()) == f"{NAME}.tgz"
+        assert (output / "buildstamp").read_text() == f"{STAMP}\n"
+
+    def test_tarball_holds_the_platform(self, built):
+        platform = built / "output" / NAME
+        with tarfile.open(built / f"output/{NAME}.tgz") as archive:
+            members = {member.name: member for member in archive}
+            files = {name for name, member in members.items() if member.isfile()}
+            assert files == {str(path.relative_to(platform.parent)) for path in platform.rglob("*") if path.is_file()}
+            assert {(member.uid, member.gid, member.uname) for member in members.values()} == {(0, 0, "root")}
+            assert members[f"{NAME}/root.password"].mode == 0o600
+            inside = archive.extractfile(f"{NAME}/i86pc/amd64/boot_archive").read()
+        assert inside == (platform / "i86pc/amd64/boot_archive").read_bytes()
+
+    def test_shipped_files_are_listed_by_path_with_md5(self, built):
+        lines = (built / f"output/{NAME}/i86pc/amd64/boot_archive.manifest").read_text().splitlines()
+        sums = {line[36:]: line[:32] for line in lines}
+        assert all(line[32:36] == "  ./" for line in lines)
+        assert list(sums) == sorted(sums, key=os.fsencode)
+        root, usr = images(built)
+        made_later = {"usr.lgz", "var/log/syslog", "var/adm/wtmpx"}
+        for prefix, tree in (("", root), ("usr/", usr)):
+            for entry in tree:
+                path = prefix + entry.path
+                below = prefix == "" and path.startswith("usr/")
+                if below or path in made_later or path.startswith("usr/share/smartos"):
+                    continue
+                target = tree[entry.target] if isinstance(entry, HardLink) else entry
+                if isinstance(target, File):
+                    assert sums.pop(path) == hashlib.md5(target.content.read()).hexdigest()
+        assert sums == {}
+        assert usr["share/smartos/manifest"].content.read().decode().splitlines() == lines
+
+    def test_images_hold_what_the_manifest_says(self, built):
+        accounts = {"user": {}, "group": {}}
+        for kind, name in (("user", "passwd"), ("group", "group")):
+            for line in (built / "proto/etc" / name).read_text().splitlines():
+                accounts[kind][line.split(":")[0]] = int(line.split(":")[2])
+        root, usr = images(built)
+        edited = {"etc/shadow", "etc/versions/build"}
+        for line in (built / "manifest.d/demo.manifest").read_text().splitlines():
+            if line.startswith("#"):
+                continue
+            kind, path, *rest = line.split()
+            path, _, target = path.partition("=")
+            tree, inner = (usr, path[4:]) if path.startswith("usr/") else (root, path)
+            if path == "usr":
+                tree, inner = usr, ""
+            entry = tree[inner]
+            if kind == "s":
+                assert isinstance(entry, Symlink)
+                assert entry.target == target
+            elif kind == "h":
+                other = tree[target.removeprefix("usr/") if tree is usr else target]
+                first_names = {one.target if isinstance(one, HardLink) else one.path for one in (entry, other)}
+                assert len(first_names) == 1, path
+            else:
+                if isinstance(entry, HardLink):
+                    entry = tree[entry.target]
+                mode, user, group = rest
+                assert (entry.mode, entry.uid, entry.gid) == (
+                    int(mode, 8), accounts["user"][user], accounts["group"][group],
+                ), path  # fmt: skip
+                if kind == "f" and path not in edited:
+                    assert entry.content.read() == (built / "proto" / path).read_bytes() or "repository.db" in path
+
+    def test_early_boot_finds_its_programs_below_the_mount(self, built):
+        root, usr = images(built)
+        assert (root["usr"].mode, root["usr"].uid, root["usr"].gid) == (0o755, 0, 0)
+        assert root["usr/bin/sh"].target == "i86/ksh93"
+        assert root["usr/sbin/lofiadm"].content.read() == usr["sbin/lofiadm"].content.read()
+        assert root["usr/lib/libsum.so"].target == "libsum.so.1"
+        assert "usr/sbin/zfs" not in root
+
+    def test_password_release_and_versions(self, built):
+        from passlib.hash import sha256_crypt
+
+        root, _ = images(built)
+        shadow = root["etc/shadow"]
+        assert shadow.mode == 0o400
+        lines = shadow.content.read().decode().splitlines()
+        hashed = next(line for line in lines if line.startswith("root:")).split(":")[1]
+        assert sha256_crypt.verify("secret", hashed)
+        assert re.fullmatch(r"\$5\$[./0-9A-Za-z]{8}\$[./0-9A-Za-z]{43}", hashed)
+        before = (built / "proto/etc/shadow").read_text().splitlines()
+        assert [line for line in lines if not line.startswith("root:")] == [
+            line for line in before if not line.startswith("root:")
+        ]
+        status = root["etc/versions/build"].content.read()
+        assert json.loads(status)[0]["repo"] == "smartos-live"
+        assert status == (built / "output/gitstatus.json").read_bytes()
+        release = root["etc/release"].content.read().decode()
+        assert f"SmartOS {STAMP} x86_64\n" in release.partition("\n")[0] + "\n"
+        assert release.endswith(status.decode())
+
+    def test_prebuilt_files_are_in_the_image(self, built):
+        root, usr = images(built)
+        assert b"repository" in root["etc/svc/repository.db"].content.read()
+        assert root["etc/svc/repository.db"].mode == 0o600  # the manifest's
+        assert b"imgadm" in usr["share/man/whatis"].content.read()
+
+
+@pytest.mark.parametrize("threads", ["1", "2"])
+def test_the_same_bytes_whatever_is_around(ws, tmp_path, threads):
+    other = copy(ws, tmp_path / "other place")
+    build(ws, TZ="Asia/Tokyo", LC_ALL="C")
+    old = os.umask(0o077)
+    cores = ["taskset", "-c", "0"] if threads == "1" and shutil.which("taskset") else []
+    try:
+        done = imagekit(
+            "platform", "--root-password", "secret", cwd=other, program=[*cores, sys.executable, "-m", "imagekit"],
+            TZ="America/New_York", LC_ALL="C.UTF-8", HOME="/nonexistent", PYTHONHASHSEED="3",
+        )  # fmt: skip
+    finally:
+        os.umask(old)
+    assert done.returncode == 0, done.stderr
+    for name in (f"{NAME}.tgz", f"{NAME}/i86pc/amd64/boot_archive", f"{NAME}/i86pc/amd64/boot_archive.manifest"):
+        assert (ws / "output" / name).read_bytes() == (other / "output" / name).read_bytes(), name
+
+
+def test_a_random_password_is_kept(ws):
+    done = imagekit("platform", cwd=ws)
+    assert done.returncode == 0, done.stderr
+    password = (ws / f"output/{NAME}/root.password").read_text()
+    assert re.fullmatch(r"[0-9A-Za-z]{16}\n", password)
+    assert password.strip() not in done.stdout + done.stderr
+    assert imagekit("platform", cwd=ws).returncode == 0
+    assert (ws / f"output/{NAME}/root.password").read_text() != password
+
+
+def test_version_of_the_workspace_is_in_the_names(ws):
+    (ws / "configure-buildver").write_text("joyent_147\nmore\n")
+    build(ws, "--stamp", "20200101T000000Z")
+    assert str((ws / "output/platform-latest").readlink()) == "platform-joyent_147-20200101T000000Z"
+    done = imagekit("boot", cwd=ws)
+    assert done.returncode == 0, done.stderr
+    assert (ws / f"output/boot-joyent_147-{STAMP}.tgz").is_file()
+
+
+def test_boot_lays_out_the_boot_files(ws):
+    done = imagekit("boot", cwd=ws)
+    assert done.returncode == 0, done.stderr
+    assert (ws / "proto.boot/etc/version/boot").read_text() == f"{STAMP}\n"
+    assert (ws / "proto.boot/boot/pmbr").read_bytes() == (ws / "proto/boot/pmbr").read_bytes()
+    with tarfile.open(ws / f"output/boot-{STAMP}.tgz") as archive:
+        member = archive.getmember("boot/loader64.efi")
+        assert (member.mode, member.uname, member.gname) == (0o555, "root", "sys")
+    again = imagekit("boot", cwd=ws)  # a proto.boot that is there is replaced
+    assert again.returncode == 0, again.stderr
+
+
+def test_a_debug_kernel_gets_a_larger_root(ws):
+    change(ws / "imagekit.yaml", ("  root-size: 12288\n", ""), ("  usr-size: 16384\n", ""))
+    sizes = [json.loads(imagekit("platform", "-n", "--json", cwd=ws).stdout)["root"]["geometry"]["image_size"]]
+    with (ws / "proto/kernel/amd64/genunix").open("ab") as file:
+        file.write(b"...DEBUG enabled...")
+    sizes.append(json.loads(imagekit("platform", "-n", "--json", cwd=ws).stdout)["root"]["geometry"]["image_size"])
+    assert sizes == [350_000 * 1024, 353_000 * 1024]
+
+
+def test_git_state_of_the_sources(ws, need):
+    need("git")
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-C"]
+    for folder in ("", "projects/illumos", "projects/local/kvm"):
+        (ws / folder).mkdir(parents=True, exist_ok=True)
+        subprocess.run(["git", "init", "-q", "-b", "release", ws / folder], check=True)
+        subprocess.run([*git, ws / folder, "commit", "-q", "--allow-empty", "-m", "x"], check=True)
+    subprocess.run([*git, ws, "remote", "add", "origin", "https://example.org/x.git"], check=True)
+    (ws / "projects/local/bare").mkdir()
+    done = build(ws)
+    assert "projects/local/bare: git knows nothing of it" in done.stderr
+    records = json.loads((ws / "output/gitstatus.json").read_text())
+    assert [record["repo"] for record in records] == ["smartos-live", "illumos-joyent", "bare", "kvm"]
+    head = subprocess.run([*git, ws, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+    assert records[0] | {"commit_date": ""} == {
+        "repo": "smartos-live", "branch": "release", "commit_date": "", "rev": head, "url": "https://example.org/x.git",
+    }  # fmt: skip
+    assert records[2]["warning"] == "no git metadata available"
+
+
+def test_fit_lets_the_images_grow(ws):
+    said = imagekit("platform", "--root-size", "600", cwd=ws)
+    assert said.returncode == 1
+    assert "largest files:" in said.stderr
+    assert "largest directories:" in said.stderr
+    needed = int(re.search(r"--root-size (\d+)", said.stderr)[1])
+    assert 600 < needed < 12288
+    build(ws, "--root-size", "600", "--usr-size", "700", "--fit")
+    root, usr = images(ws)
+    assert "etc/passwd" in root
+    assert "bin/ls" in usr
+
+
+class TestHooks:
+    def test_what_is_skipped_is_told(self, ws):
+        (ws / "imagekit.yaml").write_text("platform: {root-size: 12288, usr-size: 16384}\n")
+        done = build(ws)
+        for name, path in (("whatis", "whatis"), ("smf-import", "repository.db"), ("smf-seeds", "joyent-minimal")):
+            line = next(line for line in done.stderr.splitlines() if f"{name} is skipped" in line)
+            assert path in line
+
+    def test_a_command_gets_the_image_and_what_it_makes_is_taken(self, ws):
+        tool = ws / "import"
+        tool.write_text('#!/bin/sh\nset -e\ntest -f "$2/etc/passwd"\necho "$1" > "$2/etc/svc/repository.db"\n')
+        tool.chmod(0o755)
+        change(ws / "imagekit.yaml", ("    etc/svc/repository.db: prebuilt/repository.db\n", ""))
+        with (ws / "imagekit.yaml").open("a") as file:
+            file.write("  hooks: {smf-import: [./import, imported]}\n")
+        build(ws)
+        assert images(ws)[0]["etc/svc/repository.db"].content.read() == b"imported\n"
+
+    def test_a_command_that_fails_stops_the_build(self, ws):
+        tool = ws / "import"
+        tool.write_text("#!/bin/sh\necho cannot do it; exit 3\n")
+        tool.chmod(0o755)
+        (ws / "imagekit.yaml").write_text("platform: {hooks: {smf-import: [./import]}}\n")
+        said = fails(ws)
+        assert "hook smf-import: ./import ended with status 3" in said
+        assert "cannot do it" in said
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("platform: [\n", "imagekit.yaml:2: not YAML"),
+            ("- x\n", "the file: expected a mapping"),
+            ("platform: {prebuild: {}}", "did you mean prebuilt?"),
+            ("platform: {hooks: {smf_import: [x]}}", "did you mean smf-import?"),
+            ("platform: {complete: usr}", "complete: expected a list"),
+            ("platform: {root-size: big}", "root-size: expected a number, found 'big'"),
+            ("platform: {prebuilt: {etc/svc/repository.db: nowhere}}", "nowhere: cannot read"),
+        ],
+    )
+    def test_a_slip_in_the_configuration(self, ws, text, says):
+        (ws / "imagekit.yaml").write_text(text)
+        assert says in fails(ws)
+
+
+def fails(ws, *options, status=1):
+    """Build, expect that to fail without a trace; return what was said."""
+    before = sorted(ws.rglob("*"))
+    done = imagekit("platform", "--root-password", "secret", *options, cwd=ws)
+    assert done.returncode == status, done
+    assert "Traceback" not in done.stderr
+    left = sorted(path for path in ws.rglob("*") if path != ws / "output")
+    assert left == before
+    assert not (ws / "output").exists() or not any((ws / "output").iterdir())
+    return done.stderr
+
+
+class TestBadInput:
+    def test_all_problems_at_once(self, ws):
+        (ws / "proto/usr/bin/ls").unlink()
+        (ws / "proto/sbin/init").unlink()
+        said = fails(ws)
+        assert "2 problems" in said
+        assert re.search(r"manifest.d/demo.manifest:\d+: M401: .*usr/bin/ls", said)
+        assert re.search(r"manifest.d/demo.manifest:\d+: M401: .*sbin/init", said)
+
+    def test_a_zone_or_microcode_file_that_is_not_shipped(self, ws):
+        (ws / "proto/usr/share/lib/zoneinfo/Mars").write_bytes(b"x")
+        ucode = ws / "proto/platform/i86pc/ucode/GenuineIntel"
+        ucode.mkdir(parents=True)
+        (ucode / "000306f2-6f").write_bytes(b"x")
+        said = fails(ws)
+        assert "usr/share/lib/zoneinfo/Mars" in said
+        assert "ucode/GenuineIntel/000306f2-6f" in said
+
+    def test_an_unknown_owner_is_a_warning_and_an_error_with_strict(self, ws):
+        change(ws / "manifest.d/demo.manifest", ("f usr/bin/ls 0555 root bin", "f usr/bin/ls 0555 root bit"))
+        done = build(ws)
+        assert "unknown group bit" in done.stderr or "bit" in done.stderr
+        assert images(ws)[1]["bin/ls"].gid == 0
+        shutil.rmtree(ws / "output")
+        assert "bit" in fails(ws, "--strict")
+
+    @pytest.mark.parametrize("kind", ["fifo", "socket", "folder"])
+    def test_something_else_than_a_file(self, ws, kind, monkeypatch):
+        path = ws / "proto/usr/bin/ls"
+        path.unlink()
+        if kind == "fifo":
+            os.mkfifo(path)
+        elif kind == "socket":
+            monkeypatch.chdir(path.parent)
+            with socket.socket(socket.AF_UNIX) as one:
+                one.bind("ls")
+        else:
+            path.mkdir()
+        said = fails(ws)
+        assert "M402" in said
+        assert "usr/bin/ls" in said
+
+    def test_an_unreadable_file(self, ws):
+        path = ws / "proto/usr/bin/ls"
+        path.chmod(0)
+        for place in (ws, *ws.parents):
+            if (
+                place != place.parent
+                and place.owner() == "root"
+                and place.name.startswith(("ws", "test_", "pytest", "popen"))
+            ):
+                place.chmod(0o777)
+        code = "import os, sys; os.setgid(65534); os.setuid(65534); sys.argv = ['imagekit', *sys.argv[1:]]; "
+        code += "import imagekit.__main__ as program; sys.exit(program.main())"
+        if os.getuid() == 0:
+            program = [sys.executable, "-c", code]
+            done = imagekit("platform", "--output", ws / "out", cwd=ws, program=program, HOME="/")
+            if "PermissionError" in done.stderr or "No module" in done.stderr:
+                pytest.skip("nobody may not run this Python")
+        else:
+            done = imagekit("platform", "--output", ws / "out", cwd=ws)
+        assert done.returncode == 1, done
+        assert "M406" in done.stderr
+        assert "usr/bin/ls" in done.stderr
+        path.chmod(0o644)
+
+    def test_names_and_paths_that_are_too_long(self, ws):
+        with (ws / "manifest.d/demo.manifest").open("a") as file:
+            file.write(f"f usr/{'n' * 256} 0444 root bin\n")
+            file.write(f"f usr/{'d/' * 510}x 0444 root bin\n")
+        said = fails(ws)
+        assert "M205" in said
+        assert "M206" in said
+
+    def test_hard_links_in_a_circle_and_out_of_usr(self, ws):
+        with (ws / "manifest.d/demo.manifest").open("a") as file:
+            file.write("h usr/a=usr/b\nh usr/b=usr/a\n")
+        assert "M306" in fails(ws)
+        change(ws / "manifest.d/demo.manifest", ("h usr/a=usr/b\nh usr/b=usr/a\n", "h sbin/ls=usr/bin/ls\n"))
+        said = fails(ws)
+        assert "two file systems" in said
+        assert "/sbin/ls = /usr/bin/ls" in said
+
+    def test_a_manifest_without_kernel_or_usr(self, ws):
+        change(ws / "manifest.d/demo.manifest", ("f platform/i86pc/kernel/amd64/unix 0755 root sys\n", ""))
+        assert "ships no kernel" in fails(ws)
+
+    @pytest.mark.parametrize("password", ["", "a\tb", "schön"])
+    def test_a_password_that_nobody_can_type(self, ws, password):
+        done = imagekit("platform", "--root-password", password, cwd=ws)
+        assert done.returncode == 1
+        assert "root password" in done.stderr
+
+    def test_no_workspace(self, tmp_path):
+        done = imagekit("platform", cwd=tmp_path)
+        assert done.returncode == 1
+        assert "manifest" in done.stderr
+        assert "hint:" in done.stderr
+
+    def test_a_demo_needs_a_new_folder(self, ws):
+        done = imagekit("demo", ws, cwd=ws)
+        assert done.returncode == 1
+        assert "empty" in done.stderr
+
+
+def test_files_that_change_while_being_copied(ws):
+    """The plan was made of a file of another size: nothing may be published."""
+    from imagekit.errors import InputError
+    from imagekit.platform.plan import plan
+    from imagekit.platform.request import Request
+
+    made = plan(Request(root=ws, root_password="secret"))  # noqa: S106
+    with (ws / "proto/usr/bin/ls").open("ab") as file:
+        file.write(b"more")
+    with pytest.raises(InputError, match="changed while it was being read") as caught:
+        made.write()
+    assert "usr/bin/ls" in caught.value.where
+    assert list((ws / "output").iterdir()) == []
+
+
+def test_put_file_keeps_mode_and_owner_and_refuses_links():
+    from imagekit.errors import InputError
+    from imagekit.platform.fixups import put_file
+    from imagekit.tree import Tree
+
+    tree = Tree.of(
+        [
+            Directory(path="etc"),
+            File(path="etc/a", mode=0o640, uid=3, gid=4, content=Bytes(b"old")),
+            Symlink(path="etc/l", target="a"),
+        ]
+    )
+    put_file(tree, "etc/a", Bytes(b"new"), time=5)
+    assert (tree["etc/a"].mode, tree["etc/a"].uid, tree["etc/a"].content.read()) == (0o640, 3, b"new")
+    put_file(tree, "x/y/z", Bytes(b""), time=5)
+    assert tree["x/y/z"].mtime == tree["x/y"].mtime == 5
+    with pytest.raises(InputError, match="symbolic link"):
+        put_file(tree, "etc/l", Bytes(b""), time=5)
