@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from imagekit.boot.console import Console
+from imagekit.boot.modules import ModuleRequest
 from imagekit.cli import options
 
 
@@ -28,6 +29,8 @@ from imagekit.cli import options
     help="Size of the EFI system partition in the image; 256M is the original's.  [default: what the loader needs]",
 )
 @click.option("--volume-id", metavar="ID", help="Volume id, at most 32 characters.  [default: SMARTOS_STAMP]")
+@options.modules
+@options.answers
 @options.dry_run
 @options.as_json
 def command(
@@ -38,6 +41,8 @@ def command(
     output: Path | None,
     esp_size: int | None,
     volume_id: str | None,
+    modules: tuple[ModuleRequest, ...],
+    answers: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -50,7 +55,14 @@ def command(
       imagekit iso
       imagekit iso --platform platform-20261122T000000Z --boot proto.boot -c ttya -o smartos.iso
     """
-    from imagekit.media import iso, sources  # noqa: PLC0415 - keeps --help quick
+    from imagekit.media import additions, iso, sources  # noqa: PLC0415 - keeps --help quick
 
-    request = iso.Request(sources.Request(root, platform, boot), console, output, esp_size, volume_id)
+    request = iso.Request(
+        sources.Request(root, platform, boot),
+        console,
+        output,
+        esp_size,
+        volume_id,
+        additions.Additions(modules, answers),
+    )
     options.carry_out(iso.plan(request), dry_run=dry_run, as_json=as_json)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 import click
 
 from imagekit.boot.console import Console
+from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.errors import InputError
 
@@ -50,6 +51,12 @@ def _stamp(_context: click.Context, _parameter: click.Parameter, value: str | No
         return None if value is None else Stamp(value)
     except InputError as error:
         raise click.BadParameter(f"{error} ({error.hint})") from None
+
+
+def _modules(
+    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
+) -> tuple[ModuleRequest, ...]:
+    return tuple(ModuleRequest.parse(value) for value in values)
 
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
@@ -100,6 +107,17 @@ stamp = click.option(
     callback=_stamp,
     metavar="STAMP",
     help="The build stamp, such as 20261122T000000Z.  [default: the proto area's file buildstamp]",
+)
+modules = click.option(
+    "--module",
+    "modules",
+    callback=_modules,
+    multiple=True,
+    metavar="FILE[:NAME]",
+    help="A file for the kernel's /system/boot, there called NAME; may be repeated.  [default: the file's own name]",
+)
+answers = click.option(
+    "--answers", type=FILE, metavar="FILE", help="Answers for SmartOS's setup (answers.json), checked."
 )
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 

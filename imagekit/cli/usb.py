@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from imagekit.boot.console import Console
+from imagekit.boot.modules import ModuleRequest
 from imagekit.cli import options
 
 
@@ -28,6 +29,8 @@ from imagekit.cli import options
     help="Size of the image, such as 1940000256, 4GB or auto: the smallest that fits.  [default: 1940000256]",
 )
 @click.option("--no-compress", is_flag=True, help="Write the image itself, sparse, not compressed with gzip.")
+@options.modules
+@options.answers
 @options.dry_run
 @options.as_json
 def command(
@@ -38,6 +41,8 @@ def command(
     output: Path | None,
     size: int | None,
     no_compress: bool,
+    modules: tuple[ModuleRequest, ...],
+    answers: Path | None,
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -50,7 +55,14 @@ def command(
       imagekit usb -c ttyb
       imagekit usb --platform platform-20261122T000000Z --boot proto.boot -o smartos.usb.gz
     """
-    from imagekit.media import sources, usb  # noqa: PLC0415 - keeps --help quick
+    from imagekit.media import additions, sources, usb  # noqa: PLC0415 - keeps --help quick
 
-    request = usb.Request(sources.Request(root, platform, boot), console, output, size, compress=not no_compress)
+    request = usb.Request(
+        sources.Request(root, platform, boot),
+        console,
+        output,
+        size,
+        compress=not no_compress,
+        additions=additions.Additions(modules, answers),
+    )
     options.carry_out(usb.plan(request), dry_run=dry_run, as_json=as_json)

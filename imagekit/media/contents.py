@@ -1,10 +1,12 @@
 """What lies on a medium: boot files at the top, the platform beside them, loader.conf for the chosen console."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from imagekit.boot.console import Console
 from imagekit.boot.loader_conf import loader_conf
+from imagekit.boot.loader_warnings import loader_warnings
+from imagekit.boot.modules import Module, loader_variables
 from imagekit.content import Bytes, Content
 from imagekit.errors import PlanError
 from imagekit.formats import fat
@@ -15,20 +17,29 @@ LOADER = "boot/loader64.efi"
 LOADER_CONF = "boot/loader.conf"
 EFI_PATH = "EFI/BOOT/BOOTX64.EFI"
 DEFAULTS = "boot/defaults/loader.conf"
+BOOTFS = "boot/bootfs"
+"""Where boot modules lie, as SmartOS's documentation has it."""
 
 READ_BY_LOADER = ("boot", "platform")
 """Folders that the loader reads; they come first on the medium, for its file offsets are 32 bits wide."""
 
 
-def medium_tree(sources: Sources, console: Console, time: int) -> Tree:
+def medium_tree(sources: Sources, console: Console, time: int, modules: Sequence[Module] = ()) -> Tree:
     """Return the root file system of a medium; all entries have the time `time` (seconds since 1970) and owner root."""
     tree = Tree(Directory(path="", mtime=time))
     for entry in _in_order(sources):
         tree.add(replace(entry, mtime=time, uid=0, gid=0, user="root", group="root"))
-    tree.add_parents(LOADER_CONF, mtime=time)
-    conf = Bytes(loader_conf(console), f"generated {LOADER_CONF}")
-    tree.replace(File(path=LOADER_CONF, mode=0o644, mtime=time, user="root", group="root", content=conf))
+    conf = loader_conf(console, loader_variables(modules, BOOTFS))
+    _put(tree, LOADER_CONF, Bytes(conf, f"generated {LOADER_CONF}"), time)
+    for module in modules:
+        _put(tree, f"{BOOTFS}/{module.name}", module.content, time)
+        _put(tree, f"{BOOTFS}/{module.name}.hash", module.hash_content, time)
     return tree
+
+
+def _put(tree: Tree, path: str, content: Content, time: int) -> None:
+    tree.add_parents(path, mtime=time)
+    tree.replace(File(path=path, mode=0o644, mtime=time, user="root", group="root", content=content))
 
 
 def _in_order(sources: Sources) -> Iterator[Entry]:
@@ -57,9 +68,9 @@ def plan_esp(loader: Content, size: int | None, *, time: int, volume_id: int, fi
         raise
 
 
-def warnings_about(tree: Tree) -> list[str]:
+def warnings_about(tree: Tree, console: Console) -> list[str]:
     """Return what of a medium will not work as its user expects."""
-    found = []
+    found = loader_conf_warnings(tree, console)
     if DEFAULTS not in tree:
         found.append(f"{DEFAULTS} is missing: the UEFI loader finds its root file system by it")
     if "boot/loader" not in tree:
@@ -72,6 +83,16 @@ def warnings_about(tree: Tree) -> list[str]:
             "piadm(8) takes a medium only if they agree"
         )
     return found
+
+
+def loader_conf_warnings(tree: Tree, console: Console) -> list[str]:
+    """Return what other loader.conf files among the boot files will undo of the generated one."""
+    paths = ["boot/loader.conf.local"]
+    if isinstance(tree.get("boot/conf.d"), Directory):
+        paths += sorted(entry.path for entry in tree.children("boot/conf.d"))
+    paths.append("boot/transient.conf")
+    files = [entry for path in paths if isinstance(entry := tree.get(path), File)]
+    return loader_warnings(((file.path, file.content.read().decode("latin-1")) for file in files), console)
 
 
 def listing(tree: Tree) -> Iterator[str]:

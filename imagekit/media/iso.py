@@ -4,7 +4,7 @@ What lies where is that of smartos-live's tools/build_boot_image -I.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagekit.boot.console import Console
@@ -12,6 +12,7 @@ from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Composite
 from imagekit.formats import fat
 from imagekit.formats import iso as iso9660
+from imagekit.media.additions import Additions
 from imagekit.media.contents import LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
@@ -32,6 +33,7 @@ class Request:
     output: Path | None = None
     esp_size: int | None = None
     volume_id: str | None = None
+    additions: Additions = field(default_factory=Additions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +77,9 @@ class Plan:
 def plan(request: Request) -> Plan:
     """Decide everything about an ISO image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
+    modules, module_warnings = request.additions.read()
     time = build_time(sources.stamp)
-    tree = medium_tree(sources, request.console, time)
+    tree = medium_tree(sources, request.console, time, modules)
     ids = ("iso", sources.name, str(request.console), *listing(tree))
     esp = plan_esp(sources.boot_file(LOADER), request.esp_size, time=time, volume_id=derived_uuid(*ids).fields[0])
     for path, content in ((CDBOOT, sources.cdboot_file()), (EFIBOOT, esp.content())):
@@ -93,4 +96,10 @@ def plan(request: Request) -> Plan:
         ],
     )
     output = request.output or request.sources.root / "output-iso" / f"{sources.name}.iso"
-    return Plan(output, request.console, esp, volume, (*sources.warnings, *warnings_about(tree), *volume.warnings))
+    return Plan(
+        output,
+        request.console,
+        esp,
+        volume,
+        (*sources.warnings, *module_warnings, *warnings_about(tree, request.console), *volume.warnings),
+    )

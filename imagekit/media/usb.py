@@ -5,7 +5,7 @@ The layout is that of smartos-live's tools/build_boot_image and tools/format_ima
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagekit.boot.console import Console
@@ -14,6 +14,7 @@ from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
 from imagekit.errors import PlanError
 from imagekit.formats import fat, gpt
+from imagekit.media.additions import Additions
 from imagekit.media.contents import LOADER, READ_BY_LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
@@ -46,6 +47,7 @@ class Request:
     output: Path | None = None
     size: int | None = DEFAULT_SIZE
     compress: bool = True
+    additions: Additions = field(default_factory=Additions)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,9 +142,10 @@ class Plan:
 def plan(request: Request) -> Plan:
     """Decide everything about a USB image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
+    modules, module_warnings = request.additions.read()
     programs = read_boot_programs(sources.boot_file("boot/pmbr"), sources.boot_file("boot/gptzfsboot"))
     time = build_time(sources.stamp)
-    tree = medium_tree(sources, request.console, time)
+    tree = medium_tree(sources, request.console, time, modules)
     size = _size(request.size, tree)
     ids = ("usb", sources.name, str(request.console), str(size), *listing(tree))
     disk = _disk(size, programs, ids)
@@ -164,7 +167,7 @@ def plan(request: Request) -> Plan:
     )
     _check_reach(root)
     output = request.output or request.sources.root / "output-usb" / f"{sources.name}.usb{'.gz' * request.compress}"
-    warnings = [*sources.warnings, *warnings_about(tree)]
+    warnings = [*sources.warnings, *module_warnings, *warnings_about(tree, request.console)]
     if request.compress and output.suffix != ".gz":
         warnings.append(f"{output} will be compressed with gzip, though its name does not end in .gz")
     return Plan(output, request.compress, request.console, disk, programs, esp, root, tuple(warnings))
