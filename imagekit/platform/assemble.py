@@ -26,12 +26,12 @@ PASSWORD = "root.password"  # noqa: S105 - a file name
 def assemble(plan: "Plan") -> list[Product]:
     """Make all that a platform consists of; return the summaries of the boot archive and the tarball."""
     output = plan.inputs.output
+    images = _final_images(plan)
+    with progress_bar("md5", images.shipped.total) as progress:
+        shipped = images.shipped.text(progress)
     output.mkdir(parents=True, exist_ok=True)
     # Scratch space beside the outputs, since the system's may be small: the compressed /usr has 200 MB.
     with tempfile.TemporaryDirectory(prefix=".imagekit-", dir=output) as scratch, Outputs() as outputs:
-        images = _final_images(plan)
-        with progress_bar("md5", images.shipped.total) as progress:
-            shipped = images.shipped.text(progress)
         usr = _compressed_usr(images, Path(scratch))
         folder = outputs.folder(output / plan.name)
         contents = _Folder(folder, plan.time)

@@ -43,7 +43,7 @@ def copy(source, target):
         place.parent.mkdir(parents=True, exist_ok=True)
         inode = path.lstat().st_ino
         if path.is_symlink():
-            place.symlink_to(path.readlink())
+            place.symlink_to(os.readlink(path))  # noqa: PTH115 - Path would drop a leading ./
         elif inode in first_names:
             place.hardlink_to(first_names[inode])
         elif path.is_file():
@@ -422,8 +422,8 @@ class TestBadInput:
             program = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *program]
         done = imagekit("platform", "--output", ws / "out", cwd=ws, program=program)
         assert done.returncode == 1, done
-        assert "M406" in done.stderr
-        assert "usr/bin/ls" in done.stderr
+        # Found while planning, or (for root, whom the C library's access() lets all read) while reading.
+        assert re.search("M406.*usr/bin/ls|usr/bin/ls: cannot read: Permission denied", done.stderr)
         assert not (ws / "out").exists()
 
     def test_names_and_paths_that_are_too_long(self, ws):
