@@ -477,7 +477,7 @@ def test_files_that_change_while_being_copied(ws):
     with pytest.raises(InputError, match="changed while it was being read") as caught:
         made.write()
     assert "usr/bin/ls" in caught.value.where
-    assert list((ws / "output").iterdir()) == []
+    assert not (ws / "output").exists()
 
 
 def test_put_file_keeps_mode_and_owner_and_refuses_links():
