@@ -16,6 +16,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "boot": ("boot", "Lay out the boot files of a platform and make their tarball."),
     "tar": ("tar", "Make a tarball of what a manifest ships."),
     "run": ("run", "Boot a product in QEMU, with its console on the terminal."),
+    "serve": ("serve", "Serve a folder over HTTP, for a quick test."),
     "demo": ("demo", "Make a small workspace to try it all."),
 }
 
