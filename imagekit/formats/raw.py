@@ -1,6 +1,7 @@
 """Writes a content to a file as it is, and digests it on the way."""
 
 import hashlib
+import os
 import queue
 import threading
 from dataclasses import dataclass
@@ -23,7 +24,10 @@ class Result:
 
 
 def write_raw(content: Content, output: OutputFile, progress: Progress = SILENT) -> Result:
-    """Write a content to an output of its own; zeros become holes.  A second thread digests while this one writes."""
+    """Write a content to an output of its own; zeros become holes.
+
+    A second thread digests, which takes longest, for zeros count too; meanwhile this one writes, and waits for the disk.
+    """
     output.truncate(content.size)
     with _Digest() as digest:
         done = 0
@@ -37,6 +41,8 @@ def write_raw(content: Content, output: OutputFile, progress: Progress = SILENT)
             progress.advance(offset + length - done)
             done = offset + length
         digest.zeros(content.size - done)
+        with output.reporting_errors():
+            os.fsync(output.fileno())
         progress.advance(content.size - done)
     return Result(size=content.size, sha256=digest.hexdigest())
 

@@ -1,0 +1,123 @@
+"""Writing contents as they are: the same bytes, holes for zeros, the right digest, and no half-written output."""
+
+import hashlib
+import os
+import random
+import threading
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
+from imagekit.errors import InputError, OutputError
+from imagekit.formats import raw
+from imagekit.output import Outputs
+
+MIB = 1 << 20
+
+
+class Counter:
+    """Progress that adds up."""
+
+    def __init__(self):
+        self.total = 0
+
+    def advance(self, count):
+        assert count >= 0
+        self.total += count
+
+
+def write(content, path):
+    progress = Counter()
+    with Outputs() as outputs:
+        result = raw.write_raw(content, outputs.file(path), progress)
+    assert progress.total == content.size
+    return result
+
+
+PIECES = st.lists(
+    st.tuples(st.integers(0, 3 * MIB), st.sampled_from([0, 1, 4096, BLOCK_SIZE, BLOCK_SIZE + 1]), st.booleans()),
+    max_size=6,
+)
+
+
+@given(PIECES, st.integers(0, 2 * MIB))
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_file_and_digest_are_those_of_the_content(tmp_path, pieces, tail):
+    noise = random.Random(1).randbytes(BLOCK_SIZE + 1)
+    placed, end, expected = [], 0, hashlib.sha256()
+    for gap, size, zeros in pieces:
+        data = bytes(size) if zeros else noise[:size]
+        placed.append((end + gap, Bytes(data)))
+        expected.update(bytes(gap) + data)
+        end += gap + size
+    expected.update(bytes(tail))
+    path = tmp_path / "image"
+    result = write(Composite(end + tail, placed), path)
+    assert (result.size, result.sha256) == (end + tail, expected.hexdigest())
+    assert hashlib.sha256(path.read_bytes()).hexdigest() == result.sha256
+    assert path.stat().st_size == result.size
+
+
+def test_more_blocks_than_may_wait_for_the_digest(tmp_path):
+    data = random.Random(2).randbytes(20 * BLOCK_SIZE + 5)
+    result = write(Bytes(data), tmp_path / "image")
+    assert result.sha256 == hashlib.sha256(data).hexdigest()
+    assert (tmp_path / "image").read_bytes() == data
+
+
+def test_zeros_take_no_room_on_disk(tmp_path):
+    """Neither those between the pieces nor those that a piece turns out to hold."""
+    noise = random.Random(3).randbytes(BLOCK_SIZE)
+    pieces = [(10 * MIB, Bytes(noise)), (20 * MIB, Bytes(bytes(8 * MIB))), (64 * MIB, Bytes(noise))]
+    path = tmp_path / "image"
+    write(Composite(100 * MIB, pieces), path)
+    assert path.stat().st_blocks * 512 <= 3 * MIB
+
+
+class Fails(Content):
+    """Content whose second block cannot be read."""
+
+    size = 8 * BLOCK_SIZE
+    origin = "nowhere"
+
+    def read_into(self, offset, buffer):
+        if offset >= BLOCK_SIZE:
+            raise InputError("cannot read", where=self.origin)
+        buffer[:] = b"x" * len(buffer)
+
+
+def test_a_failure_leaves_neither_output_nor_thread(tmp_path):
+    threads = threading.active_count()
+    with pytest.raises(InputError, match="nowhere: cannot read"):
+        write(Fails(), tmp_path / "image")
+    assert list(tmp_path.iterdir()) == []
+    assert threading.active_count() == threads
+
+
+def test_all_is_on_the_disk_before_the_digest_is_waited_for(tmp_path, monkeypatch):
+    real, seen = os.fsync, []
+    content = Composite(5 * BLOCK_SIZE, [(BLOCK_SIZE, Bytes(b"y" * (2 * BLOCK_SIZE)))])
+
+    def fsync(fd):
+        real(fd)
+        digesting = any(thread.name == "sha256" for thread in threading.enumerate())
+        seen.append((digesting, os.pread(fd, content.size, 0) == content.read()))
+
+    with Outputs() as outputs:
+        output = outputs.file(tmp_path / "image")
+        with monkeypatch.context() as patch:
+            patch.setattr(os, "fsync", fsync)
+            raw.write_raw(content, output)
+    assert seen == [(True, True)]
+
+
+def test_a_disk_that_fails_is_reported_with_the_output(tmp_path, monkeypatch):
+    def fsync(_):
+        raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    with pytest.raises(OutputError, match="image: cannot write: Input/output error"):
+        write(Bytes(b"data"), tmp_path / "image")
+    assert list(tmp_path.iterdir()) == []
