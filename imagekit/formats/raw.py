@@ -26,7 +26,7 @@ class Result:
 def write_raw(content: Content, output: OutputFile, progress: Progress = SILENT) -> Result:
     """Write a content to an output of its own; zeros become holes.
 
-    A second thread digests, which takes longest, for zeros count too; meanwhile this one writes, and waits for the disk.
+    A second thread digests, which takes longest, as zeros count too; this one writes, and waits for the disk.
     """
     output.truncate(content.size)
     with _Digest() as digest:
