@@ -67,8 +67,8 @@ class Plan:
             "name": self.name,
             "output": str(self.inputs.output),
             "time": self.time,
-            "root": self.images.root.as_dict(),
-            "usr": self.images.usr.as_dict(),
+            "root": self.images.root.data(),
+            "usr": self.images.usr.data(),
             "hooks": {step.hook.name: str(step) for step in self.steps},
             "warnings": list(self.warnings),
         }

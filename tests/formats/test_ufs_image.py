@@ -124,7 +124,7 @@ def test_random_trees_come_back_from_consistent_images(tree, shape, nbpi, spare)
     totals = ufs.read_superblock(Bytes(data)).total
     assert (totals.free_blocks, totals.free_fragments) == (plan.usage.free_blocks, plan.usage.free_fragments)
     assert totals.free_inodes == plan.usage.free_inodes
-    json.dumps(plan.as_dict(entries=True))
+    json.dumps(plan.data(entries=True))
 
 
 @settings(max_examples=40, deadline=None)

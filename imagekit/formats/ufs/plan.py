@@ -71,7 +71,7 @@ class Plan:
         """Return the image: metadata made here, and the contents of the tree's files in their places."""
         return render(self, origin)
 
-    def as_dict(self, *, entries: bool = False) -> dict[str, Any]:
+    def data(self, *, entries: bool = False) -> dict[str, Any]:
         """Return the plan as data for JSON; with `entries`, every inode and its runs of fragments too."""
         result: dict[str, Any] = {
             "format": "ufs",
