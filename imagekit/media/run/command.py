@@ -46,8 +46,9 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How it went: the texts that did not appear, why it is over, and what was last on the console."""
+    """How it went: the console, the texts that did not appear on it, why it is over, and what was on it last."""
 
+    console: str
     missing: Sequence[str] = ()
     reason: str = ""
     last_lines: Sequence[str] = ()
@@ -55,7 +56,7 @@ class Outcome:
     def lines(self) -> Iterable[str]:
         """Return what to tell when something is missing."""
         for text in self.missing:
-            yield f"imagekit: not seen: {text!r}"
+            yield f"imagekit: not seen on {self.console}: {text!r}"
         yield f"imagekit: {self.reason}" + ("; the last lines:" if self.last_lines else "; nothing came out")
         yield from (f"  {line}" for line in self.last_lines)
 
@@ -78,7 +79,7 @@ def run(request: Request) -> Outcome:
             told = _result(console.attach(command, folder), folder)
             if told:
                 _tell(told)
-            return Outcome()
+            return Outcome(chosen)
 
 
 def _check(request: Request) -> None:
@@ -186,12 +187,12 @@ def _watch(request: Request, command: Sequence[str], folder: Path, chosen: str) 
     watched = console.Watch(request.expect)
     status = console.watch(command, folder, watched, request.timeout, sys.stdout.buffer)
     if not watched.missing:
-        return Outcome()
+        return Outcome(chosen)
     reason = f"{request.timeout:g} s are over" if status is None else _result(status, folder) or "QEMU ended"
     lines = watched.last_lines()
     if chosen == "text" and not lines:
         reason += " (of the text screen, only what goes to port 0xe9 can be watched)"
-    return Outcome(watched.missing, reason, lines)
+    return Outcome(chosen, watched.missing, reason, lines)
 
 
 def _result(status: int, folder: Path) -> str:

@@ -1,5 +1,6 @@
 """The console of a machine that runs: on the terminal, or watched for texts that should appear."""
 
+import codecs
 import contextlib
 import os
 import re
@@ -29,13 +30,14 @@ class Watch:
     def __init__(self, texts: Sequence[str]) -> None:
         self.missing = list(dict.fromkeys(texts))
         self._overlap = max(map(len, texts), default=0)
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._held = ""
         self._window = ""
         self._lines: deque[str] = deque([""], maxlen=_LAST_LINES)
 
     def feed(self, data: bytes) -> None:
         """Take what came next."""
-        text = self._held + data.decode("utf-8", "replace")
+        text = self._held + self._decoder.decode(data)
         cut = _CUT_ESCAPE.search(text)
         self._held = text[cut.start() :] if cut and len(text) - cut.start() <= _LONGEST_ESCAPE else ""
         text = _ESCAPE.sub("", text[: len(text) - len(self._held)])
