@@ -96,12 +96,12 @@ def _problem(request: ModuleRequest, taken: Sequence[str]) -> str | None:
     return None
 
 
-def loader_variables(modules: Iterable[Module], folder: str) -> list[tuple[str, str]]:
-    """Return the variables of loader.conf, in order, that load modules lying in `folder` of the medium."""
+def loader_variables(names: Iterable[str], folder: str) -> list[tuple[str, str]]:
+    """Return the variables of loader.conf, in order, that load modules of these names in `folder` of the medium."""
     variables: list[tuple[str, str]] = []
     used: set[str] = set()
-    for module in modules:
-        prefix = stem = "module_" + re.sub(r"[^A-Za-z0-9]+", "_", module.name)[:40]
+    for module in names:
+        prefix = stem = "module_" + re.sub(r"[^A-Za-z0-9]+", "_", module)[:40]
         number = 1
         while prefix in used:
             number += 1
@@ -111,7 +111,7 @@ def loader_variables(modules: Iterable[Module], folder: str) -> list[tuple[str, 
             variables += [
                 (f"{name}_load", "YES"),
                 (f"{name}_type", kind),
-                (f"{name}_name", f"/{folder}/{module.name}{suffix}"),
-                (f"{name}_flags", f"name={module.name}"),
+                (f"{name}_name", f"/{folder}/{module}{suffix}"),
+                (f"{name}_flags", f"name={module}"),
             ]
     return variables

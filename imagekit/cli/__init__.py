@@ -10,6 +10,7 @@ from imagekit import __version__
 VERBS: dict[str, tuple[str, str]] = {
     "usb": ("usb", "Make a bootable USB image (GPT, FAT32; BIOS and UEFI)."),
     "iso": ("iso", "Make a bootable ISO image (El Torito; BIOS and UEFI)."),
+    "pxe": ("pxe", "Make a directory to boot from over the network (iPXE, TFTP, HTTP)."),
     "verify": ("verify", "Check a manifest against a proto area."),
     "manifest": ("manifest", "Combine, check, format and compare manifests."),
     "platform": ("platform", "Build a platform: boot_archive, kernel, tarball."),

@@ -29,7 +29,7 @@ def medium_tree(sources: Sources, console: Console, time: int, modules: Sequence
     tree = Tree(Directory(path="", mtime=time))
     for entry in _in_order(sources):
         tree.add(replace(entry, mtime=time, uid=0, gid=0, user="root", group="root"))
-    conf = loader_conf(console, loader_variables(modules, BOOTFS))
+    conf = loader_conf(console, loader_variables((module.name for module in modules), BOOTFS))
     _put(tree, LOADER_CONF, Bytes(conf, f"generated {LOADER_CONF}"), time)
     for module in modules:
         _put(tree, f"{BOOTFS}/{module.name}", module.content, time)

@@ -37,6 +37,7 @@ class Sources:
     stamp: Stamp | None
     platform: Tree
     boot: Tree
+    platform_folder: Path
     cdboot: Path
     warnings: tuple[str, ...]
 
@@ -67,12 +68,18 @@ class Sources:
         return str(self.cdboot.parent.parent)
 
 
-def find_sources(request: Request) -> Sources:
-    """Find platform and boot files; raise InputError, with what to do, when either is missing."""
+def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
+    """Find platform and boot files; raise InputError, with what to do, when either is missing.
+
+    Unless `boot_required`, a workspace without boot files will do: there are none then.
+    """
     platform_folder = _find_platform(request)
-    boot_folder, prefix = _find_boot(request)
     platform = _read(platform_folder)
-    boot = _read(boot_folder, prefix)
+    boot_folder, prefix = request.root / "proto.boot", ""
+    boot = Tree()
+    if boot_required or request.boot is not None or boot_folder.is_dir():
+        boot_folder, prefix = _find_boot(request)
+        boot = _read(boot_folder, prefix)
     warnings: list[str] = []
     stamp = _stamp(platform, platform_folder)
     if stamp is None:
@@ -85,7 +92,7 @@ def find_sources(request: Request) -> Sources:
     name = platform_folder.name
     if not name.startswith("platform-"):
         name = f"platform-{stamp.text}" if stamp else "platform"
-    return Sources(name, stamp, platform, boot, cdboot, tuple(warnings))
+    return Sources(name, stamp, platform, boot, platform_folder, cdboot, tuple(warnings))
 
 
 def _find_platform(request: Request) -> Path:

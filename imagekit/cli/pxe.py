@@ -1,0 +1,163 @@
+"""imagekit pxe."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import click
+
+from imagekit.boot.console import Console
+from imagekit.boot.kernel_arguments import BootProperty
+from imagekit.boot.modules import ModuleRequest
+from imagekit.cli import options
+from imagekit.clock import Stamp
+from imagekit.errors import InputError
+
+T = TypeVar("T")
+
+
+def _each(convert: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[T, ...]]:
+    """Return the callback that converts every value of a repeated option; a bad one is wrong usage."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[T, ...]:
+        try:
+            return tuple(convert(value) for value in values)
+        except InputError as error:
+            raise click.BadParameter(f"{error} ({error.hint})") from None
+
+    return callback
+
+
+def _optional(convert: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """Return the callback that converts a value, if one was given."""
+    every = _each(convert)
+
+    def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> T | None:
+        return None if value is None else every(context, parameter, (value,))[0]
+
+    return callback
+
+
+def _url(text: str) -> str:
+    from imagekit.media.pxe import check_url  # noqa: PLC0415 - keeps --help quick
+
+    return check_url(text)
+
+
+def _mac(text: str) -> str:
+    from imagekit.media.pxe import check_mac  # noqa: PLC0415 - keeps --help quick
+
+    return check_mac(text)
+
+
+@click.command("pxe")
+@options.root
+@click.option(
+    "--platform",
+    "platforms",
+    type=options.FOLDER,
+    multiple=True,
+    metavar="DIR",
+    help="A platform folder, instead of the workspace's latest; may be repeated.",
+)
+@options.boot
+@click.option(
+    "-c",
+    "--console",
+    callback=_optional(Console.parse),
+    metavar="DEVICE[:BAUD]",
+    help="Primary console: text (or vga), ttya to ttyd.  [default: the directory's, else text]",
+)
+@click.option(
+    "-o",
+    "--output",
+    type=options.FOLDER,
+    metavar="DIR",
+    help="The directory to make or to add to.  [default: ROOT/output-pxe]",
+)
+@click.option(
+    "--url",
+    callback=_optional(_url),
+    metavar="PREFIX",
+    help='Where the directory will be served, for absolute URIs; "" for relative ones.  [default: relative]',
+)
+@click.option(
+    "--default",
+    callback=_optional(Stamp),
+    metavar="STAMP",
+    help="The platform that boots by itself.  [default: the newest]",
+)
+@click.option(
+    "-B",
+    "properties",
+    callback=_each(BootProperty.parse),
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A boot property for the kernel; may be repeated.",
+)
+@options.modules
+@options.answers
+@click.option("--layout", type=click.Choice(["smartos", "triton"]), help="Names of the files.  [default: smartos]")
+@click.option(
+    "--mac",
+    "macs",
+    callback=_each(_mac),
+    multiple=True,
+    metavar="ADDRESS",
+    help="A machine that boots the platform, for --layout triton; may be repeated.",
+)
+@click.option(
+    "--remove",
+    callback=_each(Stamp),
+    multiple=True,
+    metavar="STAMP",
+    help="A platform to take out; may be repeated.  Without --platform, nothing is added.",
+)
+@click.option("--copy", is_flag=True, help="Copy the platform's files, where they would be hard-linked.")
+@options.dry_run
+@options.as_json
+def command(
+    root: Path,
+    platforms: tuple[Path, ...],
+    boot: Path | None,
+    console: Console | None,
+    output: Path | None,
+    url: str | None,
+    default: Stamp | None,
+    properties: tuple[BootProperty, ...],
+    modules: tuple[ModuleRequest, ...],
+    answers: Path | None,
+    layout: str | None,
+    macs: tuple[str, ...],
+    remove: tuple[Stamp, ...],
+    copy: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Make a directory to boot from over the network, or add platforms to it.
+
+    A TFTP or HTTP server serves it as it is: iPXE scripts with a menu, kernels and boot archives, the illumos loader,
+    and snippets for DHCP servers. What is there stays, and clients that boot meanwhile see the old menu or the new.
+
+    \b
+      imagekit pxe -c ttyb
+      imagekit pxe --platform platform-20261122T000000Z --boot proto.boot --answers answers.json
+      imagekit pxe --remove 20260101T000000Z
+    """
+    from imagekit.media import additions, pxe, sources  # noqa: PLC0415 - keeps --help quick
+
+    places: tuple[Path | None, ...] = platforms or (() if remove else (None,))
+    request = pxe.Request(
+        output=output or root / "output-pxe",
+        sources=tuple(sources.Request(root, place, boot) for place in places),
+        console=console,
+        url=url,
+        default=default,
+        properties=properties,
+        additions=additions.Additions(modules, answers),
+        layout=layout,
+        macs=macs,
+        remove=remove,
+        share=not copy,
+    )
+    options.carry_out(pxe.plan(request), dry_run=dry_run, as_json=as_json)

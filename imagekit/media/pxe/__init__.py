@@ -1,0 +1,6 @@
+"""PXE directories, which a TFTP or HTTP server serves as they are."""
+
+from imagekit.media.pxe.plan import Plan, plan
+from imagekit.media.pxe.request import Request, check_mac, check_url
+
+__all__ = ["Plan", "Request", "check_mac", "check_url", "plan"]

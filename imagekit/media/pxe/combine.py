@@ -1,0 +1,114 @@
+"""Putting together what a PXE directory holds and what was asked for."""
+
+from collections.abc import Collection, Sequence
+
+from imagekit.boot.console import Console
+from imagekit.boot.modules import Module
+from imagekit.errors import InputError, PlanError
+from imagekit.media.pxe.catalog import BOOTFS, Catalog, Platform, Script, ServedModule
+from imagekit.media.pxe.request import Found, Request, module_contents, module_folder, served_content
+
+
+def combine(
+    request: Request, old: Catalog | None, found: Sequence[Found], modules: tuple[Module, ...]
+) -> tuple[Catalog, list[str]]:
+    """Return what the directory will hold, and the folders of the modules that were asked for.
+
+    Raise InputError or PlanError for what contradicts itself or the directory.
+    """
+    layout = request.layout or (old.layout if old else "smartos")
+    if old and layout != old.layout:
+        raise PlanError(
+            f"this directory has the layout {old.layout}", where=str(request.output), hint="name another one with -o"
+        )
+    if request.macs and layout != "triton":
+        raise InputError("--mac is for --layout triton", hint="smartos.ipxe is the same for all machines")
+    removed = {stamp.text for stamp in request.remove}
+    platforms = _platforms(request, old, found, removed)
+    console = request.console or (old.console if old else Console())
+    new, places = _scripts(request, layout, [one.platform.stamp for one in found], console, modules)
+    scripts = {script.path: script for script in (old.scripts if old else ())} | {one.path: one for one in new}
+    for script in list(scripts.values()):
+        if script.stamp in removed:
+            if script.mac:
+                raise PlanError(
+                    f"{script.path} boots {script.stamp}, so it cannot go",
+                    where=str(request.output),
+                    hint=f"give that machine another platform first: --platform DIR --mac {script.mac}",
+                )
+            del scripts[script.path]
+    catalog = Catalog(
+        layout=layout,
+        url=request.url if request.url is not None else (old.url if old else ""),
+        default=_default(request, old, platforms),
+        console=console,
+        platforms=tuple(platforms[stamp] for stamp in sorted(platforms, reverse=True)),
+        scripts=tuple(scripts[path] for path in sorted(scripts)),
+        loader=old.loader if old else (),
+    )
+    return catalog, places
+
+
+def _platforms(request: Request, old: Catalog | None, found: Sequence[Found], removed: set[str]) -> dict[str, Platform]:
+    """Return the platforms by stamp: those that stay and those that come."""
+    stamps = [one.platform.stamp for one in found]
+    for stamp in stamps:
+        if stamps.count(stamp) > 1 or stamp in removed:
+            raise InputError(f"{stamp} is asked for twice", hint="name each platform once, with --platform or --remove")
+    missing = sorted(removed - {platform.stamp for platform in (old.platforms if old else ())})
+    if missing:
+        here = ", ".join(platform.stamp for platform in old.platforms) if old else "nothing"
+        raise InputError(f"no platform {missing[0]} to remove; there is {here}", where=str(request.output))
+    platforms = {
+        platform.stamp: platform for platform in (old.platforms if old else ()) if platform.stamp not in removed
+    }
+    platforms |= {one.platform.stamp: one.platform for one in found}
+    if not platforms:
+        raise PlanError(
+            "this would remove the last platform, and nothing could boot from here",
+            where=str(request.output),
+            hint="add another one first, or delete the folder",
+        )
+    return platforms
+
+
+def _default(request: Request, old: Catalog | None, platforms: Collection[str]) -> str | None:
+    """Return the stamp that boots by itself because somebody asked for it, or None."""
+    default = request.default.text if request.default else (old.default if old else None)
+    if default not in platforms:
+        if request.default:
+            raise InputError(
+                f"no platform {default} here to boot by default", hint=f"there will be {', '.join(sorted(platforms))}"
+            )
+        default = None
+    return default
+
+
+def _scripts(
+    request: Request, layout: str, stamps: Sequence[str], console: Console, modules: tuple[Module, ...]
+) -> tuple[list[Script], list[str]]:
+    """Return the scripts that were asked for, and the folders of their modules."""
+    properties = tuple((one.name, one.value) for one in request.properties)
+    if layout == "smartos":
+        targets: list[tuple[str, str, str, str | None]] = [
+            (f"{stamp}.ipxe", stamp, f"{BOOTFS}/{module_folder(modules)}", None) for stamp in stamps
+        ]
+    else:
+        if request.macs and len(stamps) != 1:
+            raise InputError("--mac needs one platform, for these machines to boot", hint="give --platform once")
+        if (modules or properties) and not request.macs:
+            raise InputError("modules and properties are for machines here", hint="name machines with --mac")
+        # As Triton's booter names them: boot.ipxe.01 and the address in capitals, bootfs/ and it in small letters.
+        targets = [
+            (f"boot.ipxe.01{mac.replace(':', '').upper()}", stamps[0], f"{BOOTFS}/{mac.replace(':', '')}", mac)
+            for mac in request.macs
+        ]
+        modules = tuple(sorted(modules, key=lambda one: one.name != "networking.json"))
+    scripts = []
+    for path, stamp, folder, mac in targets:
+        served = []
+        for module in modules:
+            file, hashed = (served_content(name, one) for name, one in module_contents(module, folder).items())
+            served.append(ServedModule(module.name, file, hashed))
+        scripts.append(Script(path, stamp, console, properties, folder if served else "", tuple(served), mac))
+    return scripts, list(dict.fromkeys(script.folder for script in scripts if script.folder))

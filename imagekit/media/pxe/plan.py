@@ -1,0 +1,259 @@
+"""The plan of a PXE directory: what it will hold, what is new, what goes, and what will not work as expected."""
+
+import time as clock
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from imagekit.boot.console import Console
+from imagekit.boot.ipxe import ARCHIVE_LIMIT, limit_warnings
+from imagekit.boot.kernel_arguments import disagreements
+from imagekit.content import Content, DiskFile
+from imagekit.errors import InputError, PlanError
+from imagekit.media.contents import loader_conf_warnings
+from imagekit.media.pxe import publish
+from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, parse_catalog
+from imagekit.media.pxe.combine import combine
+from imagekit.media.pxe.request import (
+    Found,
+    Request,
+    loader_files,
+    module_contents,
+    read_platform,
+    served_content,
+    text_content,
+)
+from imagekit.media.pxe.texts import SUMS, boot_of, generated, prefix, sums
+from imagekit.media.sources import find_sources
+from imagekit.output import OutputFolder, Outputs
+from imagekit.product import Product
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A PXE directory with everything decided and nothing written.
+
+    `folders` are new folders of files (a platform, a set of modules): name: {path in the directory: content}.
+    `files` are single files, in the order in which they should appear; `gone` is what is removed at the end.
+    `index` is the index that was found, for the check that nobody changed it since.
+    """
+
+    output: Path
+    catalog: Catalog
+    index: bytes | None
+    folders: Mapping[str, Mapping[str, Content]]
+    files: Mapping[str, Content]
+    gone: tuple[str, ...]
+    share: bool
+    warnings: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        """Return the plan as text."""
+        yield f"PXE directory  {self.output}"
+        yield f"layout         {self.catalog.layout}"
+        yield f"URIs           {prefix(self.catalog) or 'relative to the scripts'}"
+        yield f"console        {self.catalog.console}"
+        yield f"default        {self.catalog.default_stamp}"
+        for platform in self.catalog.platforms:
+            new = " (new)" if f"os/{platform.stamp}" in self.folders else ""
+            yield f"platform       {platform.stamp}{new}, boot archive {platform.archive.size:,} bytes"
+        for script in self.catalog.scripts:
+            yield f"script         {script.path}: unix {boot_of(self.catalog, script).arguments(script.console)}"
+            for module in boot_of(self.catalog, script).modules():
+                yield f"  module       {module.text()}"
+        for contents in self.folders.values():
+            yield from (f"write          {path}, {content.size:,} bytes" for path, content in contents.items())
+        yield from (f"write          {path}, {content.size:,} bytes" for path, content in self.files.items())
+        yield from (f"remove         {path}" for path in self.gone)
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as data."""
+        return {
+            "kind": "pxe",
+            "output": str(self.output),
+            **self.catalog.data(),
+            "boots": [
+                {
+                    "script": script.path,
+                    "arguments": boot_of(self.catalog, script).arguments(script.console),
+                    "modules": [module.text() for module in boot_of(self.catalog, script).modules()],
+                }
+                for script in self.catalog.scripts
+            ],
+            "write": [path for contents in self.folders.values() for path in contents] + list(self.files),
+            "remove": list(self.gone),
+            "warnings": list(self.warnings),
+        }
+
+    def write(self) -> list[Product]:
+        """Write what is new, the menu last, then remove what is gone; return the summaries of the scripts."""
+        started = clock.monotonic()
+        with publish.locked(self.output):
+            if _read_index(self.output) != self.index:
+                raise PlanError(f"{INDEX} changed meanwhile", where=str(self.output), hint="run imagekit again")
+            with Outputs() as outputs:
+                for name, contents in self.folders.items():
+                    self._fill(outputs.folder(self.output / name), name, contents)
+                for path, content in self.files.items():
+                    output = outputs.file(self.output / path)
+                    for block in content.blocks():
+                        output.write(block)
+            publish.remove(self.output, self.gone)
+        seconds = clock.monotonic() - started
+        return [
+            Product(self.output / path, file.size, file.sha256, seconds)
+            for path, content in self.files.items()
+            if ".ipxe" in path
+            for file in [served_content(path, content)]
+        ]
+
+    def _fill(self, folder: OutputFolder, name: str, contents: Mapping[str, Content]) -> None:
+        for path, content in contents.items():
+            # A file of answers may be edited in place one day; then it must not change here, behind its hash's back.
+            publish.put(content, folder, path.removeprefix(f"{name}/"), share=self.share and name.startswith("os/"))
+
+
+def plan(request: Request) -> Plan:
+    """Decide everything about a PXE directory; raise InputError or PlanError for all that can be known to fail."""
+    if request.output.exists() and not request.output.is_dir():
+        raise InputError("not a folder", where=str(request.output), hint="name a folder with -o")
+    index = _read_index(request.output)
+    old = None if index is None else parse_catalog(index, str(request.output / INDEX))
+    modules, warnings = request.additions.read()
+    every = [find_sources(one, boot_required=False) for one in request.sources]
+    for sources in every:
+        warnings += (warning for warning in sources.warnings if warning not in warnings)
+    found = [read_platform(sources) for sources in every]
+    loader = {path: content for sources in every[:1] for path, content in loader_files(sources)}
+    for sources in every[:1]:
+        warnings += loader_conf_warnings(sources.boot, request.console or (old.console if old else Console()))
+    if not loader and not (old and old.loader):
+        warnings.append("no boot files: UEFI machines need Triton's iPXE, there is no illumos loader for them")
+    catalog, places = combine(request, old, found, modules)
+    catalog = replace(
+        catalog,
+        loader=tuple(served_content(path, content) for path, content in loader.items()) if loader else catalog.loader,
+    )
+    folders: dict[str, Mapping[str, Content]] = {}
+    for one in found:
+        if not _is_there(request.output, old, one):
+            folders[f"os/{one.platform.stamp}"] = one.contents
+    known = {file.path: file for file in old.served()} if old else {}
+
+    def is_new(path: str, content: Content) -> bool:
+        return known.get(path) != served_content(path, content) or not (request.output / path).is_file()
+
+    for folder in places:
+        contents = {path: content for one in modules for path, content in module_contents(one, folder).items()}
+        if any(is_new(path, content) for path, content in contents.items()):
+            folders[folder] = contents
+    files = {path: content for path, content in loader.items() if is_new(path, content)}
+    texts = {path: text_content(path, text) for path, text in generated(catalog).items()}
+    files |= texts
+    listed = {file.path: file.sha256 for file in catalog.served()}
+    listed |= {path: served_content(path, content).sha256 for path, content in texts.items()}
+    files = _before_menu(files, INDEX, text_content(INDEX, catalog.text()))
+    listed[INDEX] = served_content(INDEX, files[INDEX]).sha256
+    files = _before_menu(files, SUMS, text_content(SUMS, sums(listed)))
+    _check_free(request.output, old, files)
+    warnings += _warnings(request, catalog, found)
+    return Plan(
+        output=request.output,
+        catalog=catalog,
+        index=index,
+        folders=folders,
+        files=files,
+        gone=_gone(old, catalog),
+        share=request.share,
+        warnings=tuple(warnings),
+    )
+
+
+def _read_index(output: Path) -> bytes | None:
+    path = output / INDEX
+    return DiskFile(path).read() if path.exists() else None
+
+
+def _before_menu(files: dict[str, Content], path: str, content: Content) -> dict[str, Content]:
+    """Put a file before the last one, the menu: what clients start from appears when all else is there."""
+    *names, last = files
+    return {name: files[name] for name in names} | {path: content, last: files[last]}
+
+
+def _is_there(output: Path, old: Catalog | None, found: Found) -> bool:
+    """Tell whether a platform is in the directory already; raise PlanError when another one is, of the same stamp."""
+    place = output / "os" / found.platform.stamp
+    if not place.exists():
+        return False
+    known = old.platform(found.platform.stamp) if old else None
+    if known is None:  # an earlier run was cut off before it wrote the index, or somebody else put it there
+        known_files = {file.path: _on_disk(output, file.path) for file in found.platform.files}
+    else:
+        known_files = {file.path: file for file in known.files if (output / file.path).is_file()}
+    for file in found.platform.files:
+        if known_files.get(file.path) != file:
+            raise PlanError(
+                f"another platform is there with the same stamp: its {Path(file.path).name} differs or is missing",
+                where=str(place),
+                hint=f"remove it first: imagekit pxe --remove {found.platform.stamp} -o {output}",
+            )
+    return True
+
+
+def _on_disk(output: Path, path: str) -> Served | None:
+    return served_content(path, DiskFile(output / path)) if (output / path).is_file() else None
+
+
+def _check_free(output: Path, old: Catalog | None, files: Mapping[str, Content]) -> None:
+    """Raise InputError when files of somebody else would be written over."""
+    ours = {INDEX, SUMS, *(file.path for file in old.served()), *generated(old)} if old else set()
+    clash = [path for path in files if path not in ours and (output / path).exists()]
+    if clash:
+        listed = "".join(f"\n  {path}" for path in clash)
+        raise InputError(
+            f"files that imagekit did not make are in the way:{listed}",
+            where=str(output),
+            hint="name a folder of its own with -o, or move them away",
+        )
+
+
+def _gone(old: Catalog | None, new: Catalog) -> tuple[str, ...]:
+    """Return what is no longer named: scripts first, for clients begin with those."""
+    if old is None:
+        return ()
+    kept = {file.path for file in new.served()} | set(generated(new))
+    scripts = [path for path in generated(old) if path not in kept]
+    stamps = [f"os/{platform.stamp}" for platform in old.platforms if new.platform(platform.stamp) is None]
+    folders = {script.folder for script in old.scripts if script.folder}
+    left = {script.folder for script in new.scripts}
+    loader = [file.path for file in old.loader if file.path not in kept]
+    return (*scripts, *stamps, *sorted(folders - left), *loader)
+
+
+def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> list[str]:
+    """Return what will not boot, or not as expected."""
+    warnings = []
+    properties = {one.name: one.value for one in request.properties}
+    warnings += disagreements(properties, catalog.console)
+    new = {one.platform.stamp for one in found}
+    for script in catalog.scripts:
+        if script.stamp in new:
+            boot = boot_of(catalog, script)
+            warnings += limit_warnings(boot, script.console, prefix(catalog), with_menu=script.mac is None)
+    for one in found:
+        warnings += _archive_warning(one.platform)
+    names = {platform.stamp for platform in catalog.platforms}
+    place = request.output / "os"
+    for folder in sorted(place.iterdir()) if place.is_dir() else ():
+        if folder.is_dir() and not folder.name.startswith(".") and folder.name not in names:
+            wrong = "" if (folder / "platform").is_dir() else ": no folder named platform in it, so it would not boot"
+            warnings.append(f"{folder} is in no menu, imagekit did not put it there{wrong}")
+    return warnings
+
+
+def _archive_warning(platform: Platform) -> Iterator[str]:
+    if platform.archive.size > ARCHIVE_LIMIT:
+        yield (
+            f"{platform.stamp}: a boot archive of {platform.archive.size:,} bytes; above {ARCHIVE_LIMIT:,} stock iPXE "
+            'was reported to fail with "Requested memory not available": use Triton\'s iPXE or the illumos loader'
+        )

@@ -1,0 +1,99 @@
+"""Putting files into a PXE directory that clients boot from meanwhile: all new ones first, then the menu by rename."""
+
+import contextlib
+import errno
+import fcntl
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from imagekit.content import Content, DiskFile, write_sparse
+from imagekit.errors import OutputError, PlanError
+from imagekit.output import OutputFolder
+
+FICLONE = 0x40049409
+"""The ioctl that makes a file share the blocks of another until one of them changes (linux/fs.h)."""
+
+WORLD_READABLE = 0o444
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keep other runs of imagekit out of a directory, which is made when it is missing."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        hint = "write elsewhere with -o"
+        raise OutputError(f"cannot write: {error.strerror}", where=str(directory), hint=hint) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise PlanError("another imagekit is at work here", where=str(directory), hint="try again later") from None
+    finally:
+        os.close(descriptor)
+
+
+def put(content: Content, folder: OutputFolder, name: str, *, share: bool) -> None:
+    """Put a file into a folder: sharing the blocks of its source where possible, else copied.
+
+    With reflinks a later change of the source does not show here.  A hard link is the same file: what is written
+    *into* the source later would show, though builds replace files instead; so it is the second choice, `share`
+    allows it, and it is not made of a file that servers could not read, for mode and owner are shared too.
+    """
+    if isinstance(content, DiskFile):
+        path = folder.place / name
+        for parent in reversed(path.relative_to(folder.place).parents):
+            (folder.place / parent).mkdir(exist_ok=True)
+            (folder.place / parent).chmod(0o755)
+        if _reflink(content.path, path) or (share and _hard_link(content.path, path)):
+            content.read(0, 0)  # raises an error when the source is no longer what was planned
+            return
+    write_sparse(content, folder.file(name))
+
+
+def _reflink(source: Path, target: Path) -> bool:
+    try:
+        with source.open("rb") as old, target.open("xb") as new:
+            fcntl.ioctl(new, FICLONE, old.fileno())
+            os.fchmod(new.fileno(), 0o644)
+            os.fsync(new.fileno())
+    except OSError:
+        target.unlink(missing_ok=True)
+        return False
+    return True
+
+
+def _hard_link(source: Path, target: Path) -> bool:
+    try:
+        if source.stat().st_mode & WORLD_READABLE != WORLD_READABLE:
+            return False
+        os.link(source, target)
+    except OSError as error:
+        if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+            raise OutputError(f"cannot write: {error.strerror}", where=str(target)) from error
+        return False
+    return True
+
+
+def remove(directory: Path, paths: Iterable[str]) -> None:
+    """Remove files and folders that nothing names any more; a folder disappears at once, then its files."""
+    for name in paths:
+        path = directory / name
+        try:
+            if path.is_dir() and not path.is_symlink():
+                old = path.with_name(f".{path.name}.removed")
+                shutil.rmtree(old, ignore_errors=True)
+                path.rename(old)
+                shutil.rmtree(old)
+            else:
+                path.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove: {error.strerror}", where=str(path)) from error
+    for name in paths:
+        for parent in (directory / name).relative_to(directory).parents:
+            if parent != Path():
+                with contextlib.suppress(OSError):  # not empty
+                    (directory / parent).rmdir()

@@ -1,0 +1,147 @@
+"""What was asked of `imagekit pxe`, and the platforms, modules and loader's files that it found for that."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from imagekit.boot.console import Console
+from imagekit.boot.kernel_arguments import BootProperty
+from imagekit.boot.modules import Module
+from imagekit.clock import Stamp
+from imagekit.content import Bytes, Content
+from imagekit.errors import InputError
+from imagekit.media.additions import Additions
+from imagekit.media.pxe.catalog import Platform, Served
+from imagekit.media.pxe.texts import LOADER_CONF
+from imagekit.media.sources import ARCHIVE, KERNEL, Sources
+from imagekit.media.sources import Request as SourceRequest
+from imagekit.tree import File
+
+DISK_PROGRAMS = ("pmbr", "mbr", "gptzfsboot", "zfsboot", "isoboot", "cdboot", "efiboot.img", "loader")
+"""Boot files that start from disks and CDs only, and are not served."""
+
+_URL = re.compile(r"(https?|tftp)://(\$\{next-server\}|[A-Za-z0-9.:\[\]-]+)(/[A-Za-z0-9_.~/%+@-]*)?")
+_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """What was asked for.  What is None stays as it is in the directory, or takes its default in a new one."""
+
+    output: Path
+    sources: tuple[SourceRequest, ...] = ()
+    console: Console | None = None
+    url: str | None = None
+    default: Stamp | None = None
+    properties: tuple[BootProperty, ...] = ()
+    additions: Additions = field(default_factory=Additions)
+    layout: str | None = None
+    macs: tuple[str, ...] = ()
+    remove: tuple[Stamp, ...] = ()
+    share: bool = True
+
+
+def check_url(text: str) -> str:
+    """Return a URL prefix with a slash at its end ("" stays: relative); raise InputError for what iPXE cannot use."""
+    if text and not _URL.fullmatch(text):
+        raise InputError(
+            f"not a URL that a prefix could be: {text!r}",
+            hint="write http://SERVER/DIR/, https://... or tftp://...; without --url, scripts use relative paths",
+        )
+    return text if not text or text.endswith("/") else f"{text}/"
+
+
+def check_mac(text: str) -> str:
+    """Return a MAC address in lower case with colons; raise InputError for what is none."""
+    mac = text.lower().replace("-", ":")
+    if not _MAC.fullmatch(mac):
+        raise InputError(f"not a MAC address: {text!r}", hint="write it like 00:50:56:34:60:4c")
+    return mac
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A platform to be served: the files as they will be listed, and their contents by path."""
+
+    platform: Platform
+    contents: dict[str, Content]
+
+
+def read_platform(sources: Sources) -> Found:
+    """Read a platform's files once, for their sums; raise InputError when the kernel would refuse its boot archive."""
+    origin = str(sources.platform_folder)
+    if sources.stamp is None:
+        raise InputError(
+            "no build stamp, and platforms are served by their stamps",
+            where=origin,
+            hint="name the folder platform-STAMP, or write the stamp into its etc/version/platform",
+        )
+    stamp = sources.stamp.text
+    contents: dict[str, Content] = {}
+    served: list[Served] = []
+    sha1 = ""
+    for place in (KERNEL, ARCHIVE, f"{ARCHIVE}.hash"):
+        entry = sources.platform.get(place)
+        if not isinstance(entry, File):
+            continue
+        path = f"os/{stamp}/platform/{place}"
+        contents[path] = entry.content
+        file, digest = _sum(path, entry.content)
+        served.append(file)
+        sha1 = digest if place == ARCHIVE else sha1
+        if place.endswith(".hash"):
+            _check_hash(entry.content, sha1)
+    kernel, archive, *rest = served
+    return Found(Platform(stamp, kernel, archive, rest[0] if rest else None), contents)
+
+
+def _sum(path: str, content: Content) -> tuple[Served, str]:
+    """Return a file as it is listed, and its SHA-1 in hex."""
+    sha256, sha1 = hashlib.sha256(), hashlib.sha1(usedforsecurity=False)
+    for block in content.blocks():
+        sha256.update(block)
+        sha1.update(block)
+    return Served(path, content.size, sha256.hexdigest()), sha1.hexdigest()
+
+
+def _check_hash(content: Content, sha1: str) -> None:
+    found = content.read(0, min(content.size, 40)).decode("latin-1").lower()
+    if found != sha1:
+        raise InputError(
+            f"the boot archive's SHA-1 is {sha1}, this file says {found!r}: the kernel would stop at once",
+            where=content.origin,
+            hint="one of the two is of another build, or damaged; build the platform again",
+        )
+
+
+def served_content(path: str, content: Content) -> Served:
+    """Return a file as it will be listed."""
+    return _sum(path, content)[0]
+
+
+def loader_files(sources: Sources) -> Iterator[tuple[str, Content]]:
+    """Yield path and content of the loader's files that can be used over the network."""
+    for entry in sources.boot.files():
+        top, _, rest = entry.path.partition("/")
+        if top == "boot" and rest not in DISK_PROGRAMS and entry.path != LOADER_CONF:
+            yield entry.path, entry.content
+
+
+def module_contents(module: Module, folder: str) -> dict[str, Content]:
+    """Return what is served of a module, by path."""
+    return {f"{folder}/{module.name}": module.content, f"{folder}/{module.name}.hash": module.hash_content}
+
+
+def module_folder(modules: tuple[Module, ...]) -> str:
+    """Return a name for a set of modules that no other set has, so that old scripts and new ones find their own."""
+    digest = hashlib.sha256()
+    for module in modules:
+        digest.update(f"{module.name}\0{module.digest}\n".encode())
+    return digest.hexdigest()[:8]
+
+
+def text_content(path: str, text: bytes) -> Content:
+    """Return a generated file's content."""
+    return Bytes(text, f"generated {path}")

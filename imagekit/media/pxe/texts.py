@@ -1,0 +1,139 @@
+"""The files of a PXE directory that are generated: scripts, menu, loader.conf, server snippets, README, sums."""
+
+import re
+from collections.abc import Mapping
+
+from imagekit.boot.dhcp_snippets import LOADER, Snippets
+from imagekit.boot.ipxe import Boot, ModuleLine, menu, straight
+from imagekit.boot.loader_conf import loader_conf
+from imagekit.boot.modules import loader_variables
+from imagekit.media.pxe.catalog import BOOTFS, INDEX, Catalog, Script
+
+MENU = "smartos.ipxe"
+LOADER_CONF = "boot/loader.conf"
+PXEBOOT = "boot/pxeboot"
+README = "README"
+SUMS = "SHA256SUMS"
+DHCP = ("dhcp/isc-dhcpd.conf", "dhcp/kea-dhcp4.json", "dhcp/dnsmasq.conf")
+EXAMPLE_SERVER = "192.0.2.1"
+"""An address kept for documentation (RFC 5737): it stands for the server that the snippets' reader has."""
+
+TRITON_PREFIX = "tftp://${next-server}/"
+
+
+def prefix(catalog: Catalog) -> str:
+    """Return what stands before paths in scripts: nothing where they are relative to the script."""
+    return catalog.url or (TRITON_PREFIX if catalog.layout == "triton" else "")
+
+
+def boot_of(catalog: Catalog, script: Script) -> Boot:
+    """Return what a script boots."""
+    platform = catalog.platform(script.stamp)
+    assert platform is not None
+    archive = [ModuleLine(platform.archive.path, "rootfs", "ramdisk")]
+    if platform.hash:
+        archive.append(ModuleLine(platform.hash.path, "hash", "ramdisk"))
+    added = []
+    for module in script.modules:
+        added.append(ModuleLine(module.file.path, "file", module.name))
+        added.append(ModuleLine(module.hash.path, "hash", module.name))
+    return Boot(script.stamp, platform.kernel.path, tuple(archive), tuple(added), dict(script.properties))
+
+
+def generated(catalog: Catalog) -> dict[str, bytes]:
+    """Return the generated files by path, in the order in which they should appear: the menu behind what it names.
+
+    index.json and SHA256SUMS are not among them.
+    """
+    scripts = sorted(sorted(catalog.scripts, key=lambda one: one.path), key=lambda one: one.stamp, reverse=True)
+    texts = {one.path: straight(boot_of(catalog, one), one.console, prefix(catalog)).encode() for one in scripts}
+    has_loader = any(file.path == LOADER for file in catalog.loader)
+    if catalog.loader:
+        texts[LOADER_CONF] = _loader_conf(catalog)
+    texts[README] = _readme(catalog, has_loader=has_loader).encode()
+    if catalog.layout == "smartos":
+        snippets = Snippets(f"{catalog.url}{MENU}", _server(catalog.url), has_loader)
+        for path, text in zip(DHCP, (snippets.isc(), snippets.kea(), snippets.dnsmasq()), strict=True):
+            texts[path] = text.encode()
+        boots = [boot_of(catalog, script) for script in scripts]
+        texts[MENU] = menu(boots, catalog.default_stamp, catalog.console, prefix(catalog)).encode()
+    return texts
+
+
+def _server(url: str) -> str:
+    """Return the address of the TFTP server: that in the URL, or an example."""
+    found = re.match(r"[a-z]+://([0-9]+(?:\.[0-9]+){3})[:/]", url)
+    return found[1] if found else EXAMPLE_SERVER
+
+
+def _loader_conf(catalog: Catalog) -> bytes:
+    """Return loader.conf for the illumos loader, which has no menu of platforms: it boots the default one."""
+    platform = catalog.platform(catalog.default_stamp)
+    assert platform is not None
+    variables = [
+        ("bootfile", f"/{platform.kernel.path}"),
+        ("boot_archive_name", f"/{platform.archive.path}"),
+        *(
+            [("boot_archive.hash_name", f"/{platform.hash.path}")]
+            if platform.hash
+            else [("boot_archive.hash_load", "NO")]
+        ),
+    ]
+    for script in catalog.scripts:
+        if script.stamp == platform.stamp and script.mac is None:
+            variables += [(name, value) for name, value in script.properties if name != "console"]
+            variables += loader_variables((module.name for module in script.modules), script.folder)
+    return loader_conf(catalog.console, variables)
+
+
+def sums(files: Mapping[str, str]) -> bytes:
+    """Return SHA256SUMS of files by path, as sha256sum -c reads it."""
+    return "".join(f"{digest}  {path}\n" for path, digest in sorted(files.items())).encode()
+
+
+def _readme(catalog: Catalog, *, has_loader: bool) -> str:
+    triton = catalog.layout == "triton"
+    lines = [
+        "SmartOS over the network",
+        "",
+        "A TFTP or HTTP server can serve this folder as it is. imagekit pxe made it; run that again to add or remove a",
+        "platform. Files beside these, such as an iPXE of yours, are left alone.",
+        "",
+    ]
+    table = []
+    if triton:
+        table.append(
+            ("boot.ipxe.01MAC", "iPXE script for the machine with that MAC address, as Triton's booter names it")
+        )
+    else:
+        table.append(
+            (MENU, "iPXE script: a menu of platforms, consoles, ways to boot, kernel debugger; then the default")
+        )
+        table.append(("STAMP.ipxe", "iPXE script: boots that one platform straight"))
+    table.append(
+        ("os/STAMP/platform/", "kernel and boot archive of a platform; the kernel depends on these very paths")
+    )
+    if any(script.modules for script in catalog.scripts):
+        table.append(
+            (f"{BOOTFS}/", "boot modules, which SmartOS shows in /system/boot; NAME.hash is the SHA-1 of NAME")
+        )
+    if catalog.loader:
+        table.append(("boot/", "the illumos loader's files, with loader.conf for the default platform"))
+    if has_loader:
+        table.append((LOADER, "the illumos loader for UEFI firmware, which takes over where iPXE has no multiboot"))
+    if any(file.path == PXEBOOT for file in catalog.loader):
+        table.append((PXEBOOT, "the illumos loader for BIOS machines, instead of undionly.kpxe"))
+    if not triton:
+        table.append((DHCP[0], "for ISC dhcpd: which client is given which program"))
+        table.append((DHCP[1], "the same for Kea"))
+        table.append((DHCP[2], "the same for dnsmasq"))
+    table.append((INDEX, "what is here, for scripts"))
+    table.append((SUMS, "check with: sha256sum -c SHA256SUMS"))
+    width = max(len(name) for name, _ in table) + 2
+    lines += [f"{name:{width}}{text}" for name, text in table]
+    lines += ["", f"Default platform: {catalog.default_stamp}", "Platforms:"]
+    lines += [f"  {platform.stamp}" for platform in catalog.platforms]
+    if not triton:
+        where = catalog.url or "http://SERVER/"
+        lines += ["", "By hand, at an iPXE prompt:", "", "  dhcp", f"  chain {where}{MENU}"]
+    return "".join(f"{line}\n" for line in lines)
