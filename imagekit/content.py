@@ -298,8 +298,8 @@ def data_blocks(content: Content, block_size: int = BLOCK_SIZE) -> Iterator[tupl
             yield offset, min(block_size, content.size - offset)
 
 
-def _data_runs(content: Content) -> Iterator[tuple[int, int]]:
-    """Yield (offset, length) of what holds data, at most BLOCK_SIZE at once, without holes of _HOLE_SIZE and more."""
+def data_runs(content: Content) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of what holds data, at most BLOCK_SIZE at once, without holes of 64 KiB and more."""
     start = length = 0
     for offset, count in data_blocks(content, _HOLE_SIZE):
         if offset == start + length and length + count <= BLOCK_SIZE:
@@ -317,7 +317,7 @@ def write_sparse(content: Content, output: OutputFile, progress: Progress = SILE
     output.truncate(content.size)
     buffer = memoryview(bytearray(BLOCK_SIZE))
     done = 0
-    for offset, length in _data_runs(content):
+    for offset, length in data_runs(content):
         block = buffer[:length]
         content.read_into(offset, block)
         if not is_zero(block):

@@ -12,24 +12,28 @@ from imagekit.progress import progress_bar
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One finished output: its size in bytes, its SHA-256 in hex, and the seconds that it took."""
+    """One finished output: its size in bytes, its SHA-256 in hex (None: not asked for), the seconds that it took."""
 
     path: Path
     size: int
-    sha256: str
+    sha256: str | None
     seconds: float
 
     def line(self) -> str:
         """Return the summary for people."""
-        return f"{self.path}  {self.size:,} bytes  sha256 {self.sha256}  {self.seconds:.1f} s"
+        digest = f"  sha256 {self.sha256}" if self.sha256 else ""
+        return f"{self.path}  {self.size:,} bytes{digest}  {self.seconds:.1f} s"
 
     def data(self) -> dict[str, object]:
         """Return the summary for scripts."""
         return {**asdict(self), "path": str(self.path), "seconds": round(self.seconds, 3)}
 
 
-def write_product(outputs: Outputs, path: Path, content: Content, *, compress: bool) -> Product:
-    """Write a content to an output of its own, as it is (zeros become holes) or compressed; show the progress."""
+def write_product(outputs: Outputs, path: Path, content: Content, *, compress: bool, digest: bool = True) -> Product:
+    """Write a content to an output of its own, as it is (zeros become holes) or compressed; show the progress.
+
+    Without `digest`, an output that is not compressed has no SHA-256: that takes longer than writing it.
+    """
     started = time.monotonic()
     output = outputs.file(path)
     with progress_bar(path.name, content.size) as progress:
@@ -37,5 +41,5 @@ def write_product(outputs: Outputs, path: Path, content: Content, *, compress: b
         if compress:
             result = gzip.compress(content, output.write, progress=progress)
         else:
-            result = raw.write_raw(content, output, progress)
+            result = raw.write_raw(content, output, progress, digests=("sha256",) if digest else ())
     return Product(path, result.size, result.sha256, time.monotonic() - started)

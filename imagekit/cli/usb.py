@@ -29,6 +29,7 @@ from imagekit.cli import options
     help="Size of the image, such as 1940000256, 4GB or auto: the smallest that fits.  [default: 1940000256]",
 )
 @click.option("--no-compress", is_flag=True, help="Write the image itself, sparse, not compressed with gzip.")
+@click.option("--no-sha256", is_flag=True, help="Print no SHA-256 of an image that is not compressed: quicker.")
 @options.modules
 @options.answers
 @options.dry_run
@@ -41,6 +42,7 @@ def command(
     output: Path | None,
     size: int | None,
     no_compress: bool,
+    no_sha256: bool,
     modules: tuple[ModuleRequest, ...],
     answers: Path | None,
     dry_run: bool,
@@ -63,6 +65,7 @@ def command(
         output,
         size,
         compress=not no_compress,
+        digest=not no_sha256,
         additions=additions.Additions(modules, answers),
     )
     options.carry_out(usb.plan(request), dry_run=dry_run, as_json=as_json)

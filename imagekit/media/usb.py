@@ -47,6 +47,7 @@ class Request:
     output: Path | None = None
     size: int | None = DEFAULT_SIZE
     compress: bool = True
+    digest: bool = True
     additions: Additions = field(default_factory=Additions)
 
 
@@ -56,6 +57,7 @@ class Plan:
 
     output: Path
     compress: bool
+    digest: bool
     console: Console
     disk: gpt.GptDisk
     programs: BootPrograms
@@ -134,7 +136,7 @@ class Plan:
     def write(self) -> list[Product]:
         """Write the image and partition.map, both or neither; return the image's summary."""
         with Outputs() as outputs:
-            product = write_product(outputs, self.output, self.content(), compress=self.compress)
+            product = write_product(outputs, self.output, self.content(), compress=self.compress, digest=self.digest)
             outputs.file(self.map_output).write(self.partition_map().encode())
         return [product]
 
@@ -170,7 +172,7 @@ def plan(request: Request) -> Plan:
     warnings = [*sources.warnings, *module_warnings, *warnings_about(tree, request.console)]
     if request.compress and output.suffix != ".gz":
         warnings.append(f"{output} will be compressed with gzip, though its name does not end in .gz")
-    return Plan(output, request.compress, request.console, disk, programs, esp, root, tuple(warnings))
+    return Plan(output, request.compress, request.digest, request.console, disk, programs, esp, root, tuple(warnings))
 
 
 def _size(wanted: int | None, tree: Tree) -> int:

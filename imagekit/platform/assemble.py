@@ -1,6 +1,5 @@
 """Carries out the plan of a platform: both images, the platform folder around them, the tarball, the links."""
 
-import hashlib
 import tempfile
 import time as clock
 from pathlib import Path
@@ -37,12 +36,9 @@ def assemble(plan: "Plan") -> list[Product]:
         contents = _Folder(folder, plan.time)
 
         root = images.complete_root(usr, plan.sizes, plan.time)
-        archive = contents.stream(ARCHIVE, root.content("boot_archive"))
-        digest = hashlib.sha1(usedforsecurity=False)
-        for block in contents.content(ARCHIVE).blocks():
-            digest.update(block)
+        archive, sha1 = contents.stream(ARCHIVE, root.content("boot_archive"))
         contents.put(f"{ARCHIVE}.gitstatus", plan.git_status.encode())
-        contents.put(f"{ARCHIVE}.hash", f"{digest.hexdigest()}\n".encode())
+        contents.put(f"{ARCHIVE}.hash", f"{sha1}\n".encode())
         contents.put(f"{ARCHIVE}.manifest", shipped)
         kernel = plan.tree[f"platform/{KERNEL}"]
         assert isinstance(kernel, File)
@@ -86,19 +82,16 @@ class _Folder:
         """Write a small file."""
         self.stream(path, Bytes(data), mode)
 
-    def stream(self, path: str, content: Content, mode: int = 0o644) -> Product:
-        """Write a file; return its summary, under the name that it will have."""
+    def stream(self, path: str, content: Content, mode: int = 0o644) -> tuple[Product, str | None]:
+        """Write a file; return its summary, under the name that it will have, and its SHA-1."""
         started = clock.monotonic()
         output = self._folder.file(path, mode)
         with progress_bar(path, content.size) as progress:
-            result = raw.write_raw(content, output, progress)
+            result = raw.write_raw(content, output, progress, digests=("sha256", "sha1"))
         place = self._folder.complete(output)
         self._files[path] = (mode, DiskFile(place))
-        return Product(self._folder.path / path, result.size, result.sha256, clock.monotonic() - started)
-
-    def content(self, path: str) -> Content:
-        """Return what was written."""
-        return self._files[path][1]
+        seconds = clock.monotonic() - started
+        return Product(self._folder.path / path, result.size, result.sha256, seconds), result.sha1
 
     def tree(self, top: str) -> Tree:
         """Return the folder as a tree below `top`, owned by root: what the tarball holds."""

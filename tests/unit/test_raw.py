@@ -102,7 +102,7 @@ def test_all_is_on_the_disk_before_the_digest_is_waited_for(tmp_path, monkeypatc
 
     def fsync(fd):
         real(fd)
-        digesting = any(thread.name == "sha256" for thread in threading.enumerate())
+        digesting = any(thread.name == "digests" for thread in threading.enumerate())
         seen.append((digesting, os.pread(fd, content.size, 0) == content.read()))
 
     with Outputs() as outputs:
@@ -111,6 +111,25 @@ def test_all_is_on_the_disk_before_the_digest_is_waited_for(tmp_path, monkeypatc
             patch.setattr(os, "fsync", fsync)
             raw.write_raw(content, output)
     assert seen == [(True, True)]
+
+
+@pytest.mark.parametrize("names", [(), ("sha1",), ("sha1", "sha256")])
+def test_the_digests_are_those_that_were_asked_for(tmp_path, names):
+    content = Composite(5 * BLOCK_SIZE, [(BLOCK_SIZE + 7, Bytes(b"y" * (2 * BLOCK_SIZE)))])
+    with Outputs() as outputs:
+        result = raw.write_raw(content, outputs.file(tmp_path / "image"), digests=names)
+    data = (tmp_path / "image").read_bytes()
+    assert data == content.read()
+    for name in ("sha1", "sha256"):
+        expected = hashlib.new(name, data).hexdigest() if name in names else None
+        assert getattr(result, name) == expected
+
+
+def test_holes_of_64_kib_stay_holes(tmp_path):
+    content = Composite(64 * BLOCK_SIZE, [(number * BLOCK_SIZE, Bytes(b"x" * 4096)) for number in range(64)])
+    with Outputs() as outputs:
+        raw.write_raw(content, outputs.file(tmp_path / "image"))
+    assert (tmp_path / "image").stat().st_blocks * 512 <= 64 * 65536
 
 
 def test_a_disk_that_fails_is_reported_with_the_output(tmp_path, monkeypatch):
