@@ -106,7 +106,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             super().handle_one_request()
         except _TooLargeError:
-            self.request_version = self.protocol_version
             self.send_error(HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE)
         except OSError:
             self.close_connection = True
@@ -118,7 +117,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if not super().parse_request():
             return False
         if self.request_version == "HTTP/0.9":
-            self.request_version = self.protocol_version
             self.send_error(HTTPStatus.BAD_REQUEST)
             return False
         if self.request_version == "HTTP/1.1" and len(self.headers.get_all("Host", ())) != 1:
@@ -217,6 +215,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
     ) -> None:
         """Answer with a status and its usual phrase; nothing of the request is repeated."""
         del message, explain
+        self.request_version = self.protocol_version  # HTTP/0.9, as it is until a version is read, has no headers
         status = HTTPStatus(code)
         headers = {"Content-Type": _TYPES[".txt"], **(more or {})}
         if status == HTTPStatus.METHOD_NOT_ALLOWED:
