@@ -30,7 +30,9 @@ MODES: Mapping[str, Mapping[str, str]] = {
 }
 """Boot properties of each way to boot.  Rescue also sets root's password and leaves the user's modules out."""
 
-KMDB = {"off": "", "loaded": "-k ", "first": "-kd "}
+KMDB = {"off": "-B", "loaded": "-k -B", "first": "-kd -B"}
+"""How the kernel's arguments begin, with its debugger or without."""
+
 TIMEOUT = 10_000
 """Milliseconds until the menu boots its default."""
 
@@ -116,7 +118,7 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
         "set kmdb off",
         f"set menu-timeout {TIMEOUT}",
         ":menu",
-        *(f"set flags_{name} {flags}".rstrip() for name, flags in KMDB.items() if flags),
+        *(f"set kmdb_{name} {begin}" for name, begin in KMDB.items()),
         *(f"set console_{device} {argument(console_properties(console, device))}" for device in DEVICES),
         "menu SmartOS",
         "item --gap Platforms",
@@ -166,7 +168,7 @@ def _platform(boot: Boot, console: Console, prefix: str) -> Iterator[str]:
     for mode in MODES:
         yield f"set mode_{mode} {argument(boot.rest(mode))}"
     yield "imgfree"
-    kernel = f"kernel {prefix}{boot.kernel} ${{flags_${{kmdb}}}} -B ${{console_${{console}}}},${{mode_${{mode}}}}"
+    kernel = f"kernel {prefix}{boot.kernel} ${{kmdb_${{kmdb}}}} ${{console_${{console}}}},${{mode_${{mode}}}}"
     yield f"{kernel} || goto failed"
     for module in boot.archive:
         yield f"module {module.text(prefix)} || goto failed"
@@ -201,7 +203,7 @@ def limit_warnings(boot: Boot, console: Console, prefix: str, *, with_menu: bool
         found.append(_too_long(f"{boot.stamp} has", size, prefix))
     elif with_menu:
         longest = max(
-            (_size(boot, f"{KMDB['first']}-B {text}", mode, prefix), mode, device)
+            (_size(boot, f"{KMDB['first']} {text}", mode, prefix), mode, device)
             for device in DEVICES
             for mode in MODES
             for text in [argument({**boot.console(console, device), **boot.rest(mode)})]
