@@ -4,16 +4,20 @@ import hashlib
 import os
 import queue
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
+from itertools import pairwise
+from typing import Protocol, Self
 
-from imagekit.content import BLOCK_SIZE, Content, data_runs, is_zero, write_sparse
+from imagekit.content import BLOCK_SIZE, Content, data_runs, is_zero
 from imagekit.output import OutputFile
 from imagekit.progress import SILENT, Progress
 
-_AHEAD = 4  # blocks that may wait for the digest
+_AHEAD = 6  # blocks on their way from the reader to the last stage
 _ZEROS = memoryview(bytes(BLOCK_SIZE))
+
+_Queue = queue.SimpleQueue[tuple[int, memoryview] | None]
+"""Blocks with their offsets in bytes, and None behind the last one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,84 +34,133 @@ def write_raw(
 ) -> Result:
     """Write a content to an output of its own; zeros become holes.
 
-    `digests` are of sha256 and sha1.  A second thread makes them, which takes longest, as zeros count too; this one
-    writes, and waits for the disk.
+    `digests` are of sha256 and sha1.  Reading, writing and digesting each have a thread, since each waits for something
+    else; digesting takes longest, as zeros count too.
     """
-    if not digests:
-        write_sparse(content, output, progress)
-        return Result(size=content.size)
     output.truncate(content.size)
-    with _Digests(digests) as sums:
+    stop = threading.Event()
+    sums = _Digests(digests, content.size, stop)
+    stages: list[_Stage] = [_Writer(output), *([sums] if digests else [])]
+    with _Pipeline(stages, stop) as pipeline:
         done = 0
-        for offset, length in data_runs(content):
-            sums.zeros(offset - done)
-            block = sums.buffer()[:length]
-            content.read_into(offset, block)
-            if not is_zero(block):
-                output.write_at(offset, block)
-            sums.block(block)
-            progress.advance(offset + length - done)
-            done = offset + length
-        sums.zeros(content.size - done)
-        with output.reporting_errors():
-            os.fsync(output.fileno())
+        for offset, block in pipeline.blocks(content):
+            progress.advance(offset + len(block) - done)
+            done = offset + len(block)
         progress.advance(content.size - done)
     return Result(size=content.size, **sums.in_hex())
 
 
+class _Stage(Protocol):
+    """Something that is done with every block in turn, and then at the end."""
+
+    def take(self, offset: int, block: memoryview) -> None:
+        """Do it with a block that is at this offset in bytes."""
+
+    def end(self) -> None:
+        """Do what is left."""
+
+
+class _Writer:
+    """Writes blocks that are not all zeros, and waits for the disk while others are still at work."""
+
+    def __init__(self, output: OutputFile) -> None:
+        self._output = output
+
+    def take(self, offset: int, block: memoryview) -> None:
+        if not is_zero(block):
+            self._output.write_at(offset, block)
+
+    def end(self) -> None:
+        with self._output.reporting_errors():
+            os.fsync(self._output.fileno())
+
+
 class _Digests:
-    """Digests made in a thread of their own; the buffers go round: a block is not touched before it is digested."""
+    """Digests of the whole, zeros between the blocks included."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], size: int, stop: threading.Event) -> None:
         self._digests = {name: hashlib.new(name, usedforsecurity=False) for name in names}
-        self._work: queue.SimpleQueue[memoryview | int | None] = queue.SimpleQueue()
-        self._free: queue.SimpleQueue[memoryview] = queue.SimpleQueue()
-        self._made = 0
-        self._given_up = False
-        self._thread = threading.Thread(target=self._run, name="digests")
+        self._size = size
+        self._stop = stop
+        self._done = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+    def take(self, offset: int, block: memoryview) -> None:
+        self._zeros(offset)
+        self._update(block)
 
-    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
-        self._given_up = kind is not None
-        self._work.put(None)
-        self._thread.join()
-
-    def buffer(self) -> memoryview:
-        """Return a block's room, when one is free."""
-        if self._made < _AHEAD:
-            self._made += 1
-            return memoryview(bytearray(BLOCK_SIZE))
-        return self._free.get()
-
-    def block(self, block: memoryview) -> None:
-        """Digest a part of a buffer and take the buffer back."""
-        self._work.put(block)
-
-    def zeros(self, count: int) -> None:
-        """Digest a run of zeros."""
-        self._work.put(count)
+    def end(self) -> None:
+        self._zeros(self._size)
 
     def in_hex(self) -> dict[str, str]:
         """Return the digests by name, once all is done."""
         return {name: digest.hexdigest() for name, digest in self._digests.items()}
 
-    def _run(self) -> None:
-        while (work := self._work.get()) is not None and not self._given_up:
-            if isinstance(work, int):
-                self._update_zeros(work)
-            else:
-                self._update(work)
-                self._free.put(memoryview(work.obj))
-
-    def _update_zeros(self, count: int) -> None:
-        while count and not self._given_up:
-            part = min(count, BLOCK_SIZE)
-            self._update(_ZEROS[:part])
-            count -= part
+    def _zeros(self, end: int) -> None:
+        while self._done < end and not self._stop.is_set():
+            self._update(_ZEROS[: min(end - self._done, BLOCK_SIZE)])
 
     def _update(self, data: memoryview) -> None:
         for digest in self._digests.values():
             digest.update(data)
+        self._done += len(data)
+
+
+class _Pipeline:
+    """Threads, one a stage, through which blocks go in turn; a block's buffer is used again behind the last stage."""
+
+    def __init__(self, stages: Sequence[_Stage], stop: threading.Event) -> None:
+        self._stop = stop
+        self._error: BaseException | None = None
+        self._queues: list[_Queue] = [queue.SimpleQueue() for _ in range(len(stages) + 1)]
+        self._threads = [
+            threading.Thread(target=self._run, args=(stage, *ends), name=type(stage).__name__)
+            for stage, ends in zip(stages, pairwise(self._queues), strict=True)
+        ]
+
+    def __enter__(self) -> Self:
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
+        if kind is not None:
+            self._stop.set()
+        self._queues[0].put(None)
+        for thread in self._threads:
+            thread.join()
+        if kind is None and self._error is not None:
+            raise self._error
+
+    def blocks(self, content: Content) -> Iterator[tuple[int, memoryview]]:
+        """Read the data of a content and send it through; yield (offset in bytes, block) of what was sent."""
+        fresh = min(_AHEAD, -(-content.size // BLOCK_SIZE))
+        for offset, length in data_runs(content):
+            if fresh:
+                fresh -= 1
+                buffer = memoryview(bytearray(BLOCK_SIZE))
+            else:
+                returned = self._queues[-1].get()
+                assert returned is not None  # that comes after the last block, and this is one more
+                buffer = memoryview(returned[1].obj)
+            if self._stop.is_set():
+                return
+            block = buffer[:length]
+            content.read_into(offset, block)
+            self._queues[0].put((offset, block))
+            yield offset, block
+
+    def _run(self, stage: _Stage, incoming: _Queue, outgoing: _Queue) -> None:
+        while (work := incoming.get()) is not None:
+            self._attempt(stage.take, *work)
+            outgoing.put(work)
+        outgoing.put(None)  # the next stage ends while this one may still wait for the disk
+        self._attempt(stage.end)
+
+    def _attempt(self, step: Callable[..., None], *arguments: object) -> None:
+        if self._stop.is_set():
+            return
+        try:
+            step(*arguments)
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits for this one
+            self._error = error
+            self._stop.set()

@@ -98,12 +98,13 @@ def test_a_failure_leaves_neither_output_nor_thread(tmp_path):
 
 def test_all_is_on_the_disk_before_the_digest_is_waited_for(tmp_path, monkeypatch):
     real, seen = os.fsync, []
-    content = Composite(5 * BLOCK_SIZE, [(BLOCK_SIZE, Bytes(b"y" * (2 * BLOCK_SIZE)))])
+    # A tail of zeros, so that the digest takes longer than the way to fsync.
+    content = Composite(600 * BLOCK_SIZE, [(BLOCK_SIZE, Bytes(b"y" * (2 * BLOCK_SIZE)))])
 
     def fsync(fd):
         real(fd)
-        digesting = any(thread.name == "digests" for thread in threading.enumerate())
-        seen.append((digesting, os.pread(fd, content.size, 0) == content.read()))
+        digesting = any(thread.name == "_Digests" for thread in threading.enumerate())
+        seen.append((digesting, os.pread(fd, 4 * BLOCK_SIZE, 0) == content.read(0, 4 * BLOCK_SIZE)))
 
     with Outputs() as outputs:
         output = outputs.file(tmp_path / "image")
