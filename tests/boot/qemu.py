@@ -7,18 +7,19 @@ result, and nested virtualisation was found to be many times slower than emulati
 """
 
 import os
-import shutil
 import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-QEMU = "qemu-system-x86_64"
+from imagekit.media.run.machine import QEMU, Machine, escape, ovmf
 
-SERIAL_PORTS = ("ttya", "ttyb", "ttyc", "ttyd")
-CONSOLES = ("text", *SERIAL_PORTS)
-"""The consoles of the machine; "firmware" is one port more, where SeaBIOS and OVMF report."""
+__all__ = ["CONSOLES", "END_WORDS", "FAILURE_WORDS", "PORTS", "QEMU", "Boot", "BootFailedError", "boot", "ovmf"]
+
+CONSOLES = ("text", "ttya", "ttyb", "ttyc", "ttyd")
+PORTS = (*CONSOLES, "firmware")
+"""Where something can come out: the consoles, and the port where SeaBIOS and OVMF report."""
 
 FAILURE_WORDS = (
     "-STANDIN-FAIL",
@@ -27,22 +28,6 @@ FAILURE_WORDS = (
     "UEFI Interactive Shell",  # OVMF found nothing else to start
 )
 END_WORDS = ("-STANDIN-END",)
-
-# (code, variables): where Debian and Ubuntu, Fedora, Arch keep OVMF.
-_OVMF = (
-    ("/usr/share/OVMF/OVMF_CODE_4M.fd", "/usr/share/OVMF/OVMF_VARS_4M.fd"),
-    ("/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"),
-    ("/usr/share/edk2/ovmf/OVMF_CODE.fd", "/usr/share/edk2/ovmf/OVMF_VARS.fd"),
-    ("/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"),
-)
-
-_BUSES: Mapping[str, tuple[str, tuple[str, ...]]] = {  # bus: (machine, devices)
-    "usb": ("q35", ("-device", "qemu-xhci", "-device", "usb-storage,drive=d0,bootindex=0")),
-    "ahci": ("q35", ("-device", "ide-hd,drive=d0,bus=ide.0,bootindex=0")),
-    "virtio": ("q35", ("-device", "virtio-blk-pci,drive=d0,bootindex=0")),
-    "piix": ("pc", ("-device", "ide-hd,drive=d0,bus=ide.0,bootindex=0")),
-    "cd": ("q35", ("-device", "ide-cd,drive=d0,bus=ide.0,bootindex=0")),
-}
 
 _POLL = 0.05  # seconds between looks at the ports
 _LEAVE = 5.0  # seconds for a guest that said its last word to end QEMU by itself, before it is ended
@@ -54,7 +39,7 @@ class Boot:
     """What a boot came to.
 
     `status` is QEMU's exit status, or None when it was ended from here; `reason` says why it is over; `ports` holds
-    what came out of each of CONSOLES and "firmware".
+    what came out of each of PORTS.
     """
 
     command: Sequence[str]
@@ -78,38 +63,10 @@ class BootFailedError(Exception):
         self.boot = boot
 
 
-def ovmf() -> tuple[Path, Path] | None:
-    """Return the paths of OVMF's code and of its pristine variables, or None where it is not installed."""
-    for code, variables in _OVMF:
-        if Path(code).is_file() and Path(variables).is_file():
-            return Path(code), Path(variables)
-    return None
-
-
 def command_line(image: Path | None, folder: Path, *, firmware: str, bus: str, memory: int) -> list[str]:
     """Return QEMU's command line; each port writes to a file of its name in `folder`.  `memory` is in MiB."""
-    machine, devices = _BUSES[bus]
-    command = [QEMU, "-M", machine, "-accel", "tcg", "-m", str(memory)]
-    command += ["-display", "none", "-nodefaults", "-no-user-config", "-no-reboot"]
-    for port in SERIAL_PORTS:
-        command += ["-serial", f"file:{folder / port}"]
-    for port, base in (("text", 0xE9), ("firmware", 0x402)):
-        command += ["-chardev", f"file,id={port},path={folder / port}"]
-        command += ["-device", f"isa-debugcon,iobase={base:#x},chardev={port}"]
-    command += ["-device", "isa-debug-exit,iobase=0xf4,iosize=4"]
-    if firmware == "uefi":
-        found = ovmf()
-        if found is None:
-            raise FileNotFoundError("OVMF is not installed")
-        code, variables = found
-        shutil.copyfile(variables, folder / "variables.fd")
-        command += ["-drive", f"if=pflash,format=raw,readonly=on,file={code}"]
-        command += ["-drive", f"if=pflash,format=raw,file={folder / 'variables.fd'}"]
-    if image is not None:
-        name = str(image).replace(",", ",,")  # QEMU's escape
-        media = "media=cdrom,readonly=on" if bus == "cd" else "snapshot=on"
-        command += ["-drive", f"if=none,id=d0,format=raw,{media},file={name}", *devices]
-    return command
+    ports = {port: f"file,path={escape(folder / port)}" for port in PORTS}
+    return Machine(firmware=firmware, bus=bus, image=image, memory=memory, ports=ports).command()
 
 
 def boot(
@@ -173,7 +130,7 @@ def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:
 
 
 def _ports(folder: Path) -> dict[str, str]:
-    return {port: _text(folder / port) for port in (*CONSOLES, "firmware")}
+    return {port: _text(folder / port) for port in PORTS}
 
 
 def _text(path: Path) -> str:

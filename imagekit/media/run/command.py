@@ -213,7 +213,7 @@ _HINTS = {
     "module ui": "apt-get install qemu-system-gui (Debian, Ubuntu), or use a serial console",
     "initialization failed": "QEMU found no display to open a window on; use a serial console",
     "kvm": "--accel tcg works everywhere",
-    "memory": "give the machine less: --memory 1G",
+    "allocate memory": "give the machine less: --memory 1G",
     "no space left": "set TMPDIR to a folder with more space",
 }
 

@@ -12,7 +12,6 @@ from pathlib import Path
 from imagekit.boot.console import SERIAL_PORTS
 
 QEMU = "qemu-system-x86_64"
-FIRMWARE = ("bios", "uefi")
 
 DEBUG_PORTS = {"text": 0xE9, "firmware": 0x402}
 
@@ -52,10 +51,10 @@ class Network:
 class Machine:
     """A PC.
 
-    `image` is on `bus` (one of BUSES); `memory` is in MiB; `display` are QEMU's arguments for the screen.  `ports`
-    says where the serial ports and DEBUG_PORTS lead: the name of the port, and QEMU's character device for it
-    without an id, such as "stdio,mux=on"; a port that is not named leads nowhere.  `monitor` is the port, with a
-    multiplexed device, that QEMU's monitor shares.
+    `firmware` is bios (SeaBIOS) or uefi (OVMF); `image` is on `bus` (one of BUSES); `memory` is in MiB; `display` are
+    QEMU's arguments for the screen.  `ports` says where the serial ports and DEBUG_PORTS lead: the name of the port,
+    and QEMU's character device for it without an id, such as "stdio,mux=on"; a port that is not named leads nowhere.
+    `monitor` is the port, with a multiplexed device, that QEMU's monitor shares.
     """
 
     firmware: str = "bios"
