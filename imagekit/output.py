@@ -1,7 +1,8 @@
 """Outputs that appear complete or not at all.
 
 Every output is written under a temporary name in its own folder; when all outputs of a run are complete they are
-synced and renamed into place.  Whatever ends the run early (an error, SIGINT, a full disk) removes the temporaries.
+synced and renamed into place.  Whatever ends the run early (an error, SIGINT, a full disk) removes the temporaries,
+and the folders that were made for them.
 """
 
 import contextlib
@@ -23,10 +24,11 @@ class OutputFile:
     def __init__(self, path: Path, mode: int) -> None:
         self.path = path
         self._mode = mode
+        self._made_folders = _make_folders_above(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             self._fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
         except OSError as error:
+            _remove_empty(self._made_folders)
             raise _output_error(path, error) from error
         self._temporary = Path(name)
 
@@ -77,6 +79,7 @@ class OutputFile:
             os.close(self._fd)
             self._fd = -1
         self._temporary.unlink(missing_ok=True)
+        _remove_empty(self._made_folders)
 
 
 class OutputLink:
@@ -107,10 +110,11 @@ class OutputFolder:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self._made_folders = _make_folders_above(path)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
             name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
         except OSError as error:
+            _remove_empty(self._made_folders)
             raise _output_error(path, error) from error
         self._temporary: Path | None = Path(name)
         self._files: list[OutputFile] = []
@@ -163,6 +167,7 @@ class OutputFolder:
             output._discard()  # noqa: SLF001
         if self._temporary is not None:
             shutil.rmtree(self._temporary, ignore_errors=True)
+        _remove_empty(self._made_folders)
 
 
 class Outputs:
@@ -213,7 +218,7 @@ class Outputs:
                 for folder in {output.path.parent for output in self._all}:
                     _sync_folder(folder)
         finally:
-            for output in self._all:
+            for output in reversed(self._all):  # the first made the folders above the others
                 output._discard()  # noqa: SLF001 - does nothing to one that was published
 
 
@@ -223,6 +228,29 @@ def _reporting(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise _output_error(path, error) from error
+
+
+def _make_folders_above(path: Path) -> list[Path]:
+    """Make the folders that an output lies in; return those that were not there, the innermost first."""
+    made: list[Path] = []
+    with _reporting(path):
+        for folder in path.parents:
+            if folder.exists():
+                break
+            made.append(folder)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            _remove_empty(made)
+            raise
+    return made
+
+
+def _remove_empty(folders: list[Path]) -> None:
+    """Remove folders that were made for an output, unless something is in them."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _sync_folder(folder: Path) -> None:

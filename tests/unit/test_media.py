@@ -301,7 +301,7 @@ def test_ctrl_c_in_the_middle_leaves_nothing(ws):
         said = process.communicate()
     assert process.returncode == 130
     assert said == ("", "imagekit: interrupted; nothing was left behind\n")
-    assert list((ws / "output-usb").iterdir()) == []
+    assert not (ws / "output-usb").exists()
 
 
 def test_every_verb_has_help():

@@ -39,6 +39,37 @@ def test_a_failure_leaves_the_old_output_and_nothing_else(tmp_path):
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"a": b"old"}
 
 
+def test_a_failure_leaves_no_folder_that_was_not_there(tmp_path):
+    (tmp_path / "there").mkdir()
+
+    def fail():
+        with Outputs() as outputs:
+            outputs.file(tmp_path / "there/new/a").write(b"1")
+            outputs.file(tmp_path / "there/new/deep/b").write(b"2")
+            outputs.folder(tmp_path / "there/new/c").file("d/e").write(b"3")
+            outputs.folder(tmp_path / "there/other/folders").file("f").write(b"4")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
+    with pytest.raises(OutputError, match="cannot write"), Outputs() as outputs:
+        outputs.file(tmp_path / "there/new" / "deep" / ("n" * 300) / "a")
+    assert list(tmp_path.rglob("*")) == [tmp_path / "there"]
+
+
+def test_folders_that_were_made_stay_when_something_else_came_into_them(tmp_path):
+    def fail():
+        with Outputs() as outputs:
+            outputs.file(tmp_path / "new/a").write(b"1")
+            (tmp_path / "new/other").write_bytes(b"")
+            raise RuntimeError("stop")
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert list(tmp_path.rglob("*")) == [tmp_path / "new", tmp_path / "new/other"]
+
+
 def test_a_folder_in_the_way_is_an_error(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(OutputError, match="folder"), Outputs() as outputs:
