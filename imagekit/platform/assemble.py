@@ -28,15 +28,14 @@ def assemble(plan: "Plan") -> list[Product]:
     images = _final_images(plan)
     with progress_bar("md5", images.shipped.total) as progress:
         shipped = images.shipped.text(progress)
-    output.mkdir(parents=True, exist_ok=True)
-    # Scratch space beside the outputs, since the system's may be small: the compressed /usr has 200 MB.
-    with tempfile.TemporaryDirectory(prefix=".imagekit-", dir=output) as scratch, Outputs() as outputs:
-        usr = _compressed_usr(images, Path(scratch))
+    with Outputs() as outputs:
         folder = outputs.folder(output / plan.name)
         contents = _Folder(folder, plan.time)
-
-        root = images.complete_root(usr, plan.sizes, plan.time)
-        archive, sha1 = contents.stream(ARCHIVE, root.content("boot_archive"))
+        # Scratch space beside the outputs, since the system's may be small: the compressed /usr has 200 MB.
+        with tempfile.TemporaryDirectory(prefix=".imagekit-", dir=output) as scratch:
+            usr = _compressed_usr(images, Path(scratch))
+            root = images.complete_root(usr, plan.sizes, plan.time)
+            archive, sha1 = contents.stream(ARCHIVE, root.content("boot_archive"))
         contents.put(f"{ARCHIVE}.gitstatus", plan.git_status.encode())
         contents.put(f"{ARCHIVE}.hash", f"{sha1}\n".encode())
         contents.put(f"{ARCHIVE}.manifest", shipped)

@@ -480,6 +480,24 @@ def test_files_that_change_while_being_copied(ws):
     assert not (ws / "output").exists()
 
 
+def test_a_failure_while_writing_leaves_no_folder(ws, monkeypatch):
+    from imagekit.errors import OutputError
+    from imagekit.platform.plan import plan
+    from imagekit.platform.request import Request
+
+    made = plan(Request(root=ws, root_password="secret"))  # noqa: S106
+
+    def compress(_content, output, **_options):
+        output.write(b"half")
+        assert (ws / "output").is_dir()
+        raise OutputError("no space left")
+
+    monkeypatch.setattr(lofi, "compress", compress)
+    with pytest.raises(OutputError, match="no space left"):
+        made.write()
+    assert not (ws / "output").exists()
+
+
 def test_put_file_keeps_mode_and_owner_and_refuses_links():
     from imagekit.errors import InputError
     from imagekit.platform.fixups import put_file
