@@ -2,6 +2,7 @@
 
 import tarfile
 
+from imagekit.cli import LazyGroup
 from imagekit.media.serve.handler import Handler, _Requests
 from imagekit.media.serve.server import Server
 
@@ -29,3 +30,6 @@ _ = (
     _Requests.readable,
     _Requests.readinto,
 )
+
+# click calls these.
+_ = (LazyGroup.format_commands, LazyGroup.get_command, LazyGroup.list_commands)
