@@ -56,15 +56,15 @@ class BootPrograms:
 
     def patched_pmbr(self, stage2_lba: int, identity: uuid.UUID) -> bytes:
         """Return the 512 bytes of the first sector, for a stage 2 at this LBA."""
-        fields = PMBR.parse(self.pmbr)
-        fields.update(
-            version_major=IMAGE_VERSION[0],
-            version_minor=IMAGE_VERSION[1],
-            stage2_sectors=self.stage2_sectors,
-            stage2_lba=stage2_lba,
-            uuid=identity.bytes,
-        )
-        return bytes(PMBR.build(fields))
+        values = {
+            **PMBR.parse(self.pmbr),
+            "version_major": IMAGE_VERSION[0],
+            "version_minor": IMAGE_VERSION[1],
+            "stage2_sectors": self.stage2_sectors,
+            "stage2_lba": stage2_lba,
+            "uuid": identity.bytes,
+        }
+        return bytes(PMBR.build(values))
 
     def patched_stage2(self, root_lba: int) -> bytes:
         """Return stage 2 for a root partition that starts at this LBA."""
