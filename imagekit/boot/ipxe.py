@@ -108,18 +108,21 @@ def straight(boot: Boot, console: Console, prefix: str = "") -> str:
 
 def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = "") -> str:
     """Return the script with the menu: `boots` in the order that it shows, the stamp `default` chosen."""
-    chosen = next(boot for boot in boots if boot.stamp == default)
+    device = next(boot for boot in boots if boot.stamp == default).given.get("console", console.device)
+    consoles = {device: console_properties(console, device) for device in DEVICES}
+    if device not in consoles:  # one that the kernel may know, such as a hypervisor's
+        consoles["given"] = {"console": device}
     lines = [
         "#!ipxe",
         "# SmartOS: a menu of platforms, consoles and ways to boot",
         "isset ${ip} || dhcp ||",
-        f"set console {chosen.given.get('console', console.device)}",
+        f"set console {device if device in DEVICES else 'given'}",
         "set mode normal",
         "set kmdb off",
         f"set menu-timeout {TIMEOUT}",
         ":menu",
         *(f"set kmdb_{name} {begin}" for name, begin in KMDB.items()),
-        *(f"set console_{device} {argument(console_properties(console, device))}" for device in DEVICES),
+        *(f"set console_{name} {argument(properties)}" for name, properties in consoles.items()),
         "menu SmartOS",
         "item --gap Platforms",
         *(f"item {boot.stamp} {boot.stamp}" for boot in boots),

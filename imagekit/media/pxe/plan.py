@@ -145,7 +145,8 @@ def plan(request: Request) -> Plan:
 
     for folder in places:
         contents = {path: content for one in modules for path, content in module_contents(one, folder).items()}
-        if any(is_new(path, content) for path, content in contents.items()):
+        before = {path for path in known if path.startswith(f"{folder}/")}
+        if before != contents.keys() or any(is_new(path, content) for path, content in contents.items()):
             folders[folder] = contents
     files = {path: content for path, content in loader.items() if is_new(path, content)}
     texts = {path: text_content(path, text) for path, text in generated(catalog).items()}

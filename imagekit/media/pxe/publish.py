@@ -20,7 +20,11 @@ WORLD_READABLE = 0o444
 
 @contextlib.contextmanager
 def locked(directory: Path) -> Iterator[None]:
-    """Keep other runs of imagekit out of a directory, which is made when it is missing."""
+    """Keep other runs of imagekit out of a directory, which is made when it is missing.
+
+    When what is done meanwhile fails, a directory made here goes again, if it is empty.
+    """
+    new = not directory.exists()
     try:
         directory.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
@@ -29,11 +33,23 @@ def locked(directory: Path) -> Iterator[None]:
         raise OutputError(f"cannot write: {error.strerror}", where=str(directory), hint=hint) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield
+        try:
+            yield
+        except BaseException:
+            if new:
+                _remove_empty(directory)
+            raise
     except BlockingIOError:
         raise PlanError("another imagekit is at work here", where=str(directory), hint="try again later") from None
     finally:
         os.close(descriptor)
+
+
+def _remove_empty(directory: Path) -> None:
+    """Remove a folder and those in it that are empty."""
+    for folder, _, _ in os.walk(directory, topdown=False):
+        with contextlib.suppress(OSError):  # not empty
+            Path(folder).rmdir()
 
 
 def put(content: Content, folder: OutputFolder, name: str, *, share: bool) -> None:

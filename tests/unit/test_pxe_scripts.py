@@ -1,0 +1,341 @@
+"""iPXE scripts, kernel arguments, loader.conf warnings: texts and the limits of what reads them."""
+
+import re
+
+import pytest
+
+from imagekit.boot.console import Console
+from imagekit.boot.ipxe import Boot, ModuleLine, limit_warnings, menu, straight
+from imagekit.boot.kernel_arguments import BootProperty, argument, disagreements, quoted
+from imagekit.boot.loader_warnings import loader_warnings
+from imagekit.errors import InputError
+
+STAMP = "20261122T000000Z"
+SHADOW = "$5$2HOHRnK3$NvLlm.1KQBbB0WjoP7xcIwGnllhzp2HnT.mDO7DpxYA"
+URL = "http://192.168.100.100/"
+
+
+def boot(stamp=STAMP, given=(), added=()):
+    platform = f"os/{stamp}/platform/i86pc"
+    archive = f"{platform}/amd64/boot_archive"
+    lines = (ModuleLine(archive, "rootfs", "ramdisk"), ModuleLine(f"{archive}.hash", "hash", "ramdisk"))
+    more = [
+        ModuleLine(f"bootfs/1/{name}{suffix}", kind, name)
+        for name in added
+        for kind, suffix in (("file", ""), ("hash", ".hash"))
+    ]
+    return Boot(stamp, f"{platform}/kernel/amd64/unix", lines, tuple(more), dict(given))
+
+
+def kernel_line(script):
+    return re.search("^kernel (.*) \\|\\| goto failed$", script, re.MULTILINE)[1]
+
+
+class Ipxe:
+    """Runs a script as iPXE would: `chosen` are the items picked in the menu, `boots` says which boots succeed."""
+
+    def __init__(self, script, chosen=(), boots=(True,), keys=False):
+        lines = [line for line in script.splitlines() if not line.startswith("#")]
+        self.labels = {line[1:]: number for number, line in enumerate(lines) if line.startswith(":")}
+        self.settings = {}
+        self.chosen = list(chosen)
+        self.boots = list(boots)
+        self.keys = keys
+        self.attempts = []  # what was loaded for each boot
+        self.shown = []  # (default, time-out) of each menu
+        self.network = False
+        self.ended = False
+        at = 0
+        while not self.ended:
+            at = self.line(lines[at], at + 1)
+
+    def line(self, line, following):
+        fine = True
+        for separator, part in re.findall(r"(^|&&|\|\|)\s*((?:(?!&&|\|\|).)*)", line):
+            if (separator == "&&" and not fine) or (separator == "||" and fine):
+                continue
+            if not part.strip():
+                fine = True
+                continue
+            command, *words = self.expand(part).split()
+            if command == "goto":
+                return self.labels[words[0]]
+            fine = self.command(command, words)
+            if self.ended:
+                break
+        return following
+
+    def expand(self, text):
+        while found := re.search(r"\$\{([^${}]*)\}", text):
+            text = text.replace(found[0], self.settings.get(found[1], ""))
+        return text
+
+    def command(self, command, words):
+        if command == "set":
+            self.settings[words[0]] = " ".join(words[1:])
+        elif command == "iseq":
+            return len(words) == 2 and words[0] == words[1]
+        elif command == "isset":
+            return bool(words)
+        elif command == "dhcp":
+            self.settings["ip"] = "10.0.2.15"
+        elif command == "choose":
+            self.shown.append((words[1], words[3]))
+            self.settings["chosen"] = self.chosen.pop(0)
+        elif command == "imgfree":
+            self.loaded = []
+        elif command in {"kernel", "module"}:
+            assert self.settings["ip"]
+            self.loaded.append(" ".join(words))
+        elif command == "boot":
+            self.attempts.append(self.loaded)
+            self.ended = self.boots.pop(0)
+            return self.ended
+        elif command == "prompt":
+            return self.keys
+        elif command in {"shell", "exit"}:
+            self.ended = True
+        else:
+            assert command in {"menu", "item", "echo"} or command.startswith(":"), command
+        return True
+
+
+def run(script, **options):
+    """Return what a script loads."""
+    (loaded,) = Ipxe(script, **options).attempts
+    return loaded
+
+
+def test_straight_as_smartos_hosts_use_it():
+    script = straight(boot(), Console("ttyb"))
+    assert script.startswith("#!ipxe\n")
+    kernel = f"os/{STAMP}/platform/i86pc/kernel/amd64/unix"
+    archive = f"os/{STAMP}/platform/i86pc/amd64/boot_archive"
+    assert run(script) == [
+        f'{kernel} -B console=ttyb,ttyb-mode="115200,8,n,1,-",smartos=true',
+        f"{archive} type=rootfs name=ramdisk",
+        f"{archive}.hash type=hash name=ramdisk",
+    ]
+    assert all(
+        line.endswith("|| goto failed") for line in script.splitlines() if line.startswith(("kernel", "module", "boot"))
+    )
+
+
+def test_prefix_and_modules():
+    script = straight(boot(added=["answers.json"]), Console(), URL)
+    loaded = run(script)
+    assert all(line.startswith(URL) for line in loaded)
+    assert loaded[0].endswith("/unix -B console=text,smartos=true")
+    assert loaded[3:] == [
+        f"{URL}bootfs/1/answers.json type=file name=answers.json",
+        f"{URL}bootfs/1/answers.json.hash type=hash name=answers.json",
+    ]
+
+
+def test_given_properties_replace_the_usual_ones():
+    given = {"smartos": "false", "ttya-mode": "9600,8,n,1,-", "hostname": "a,b c"}
+    script = straight(boot(given=given), Console("ttya"))
+    expected = '-B console=ttya,ttya-mode="9600,8,n,1,-",smartos=false,hostname="a,b c"'
+    assert kernel_line(script).partition(" ")[2] == expected
+    assert "console=ttyc," in straight(boot(given={"console": "ttyc"}), Console("ttya"))
+
+
+NEW, OLD = "20270101T000000Z", "20250101T000000Z"
+
+
+def arguments_after(*presses, chosen=NEW, console="ttyb", given=()):
+    boots = [boot(NEW, given, added=["answers.json"]), boot(OLD)]
+    ipxe = Ipxe(menu(boots, NEW, Console.parse(console)), [*presses, chosen])
+    assert ipxe.shown == [(NEW, "10000"), *[(NEW, "0")] * len(presses)]
+    (loaded,) = ipxe.attempts
+    assert loaded[0].startswith(f"os/{chosen}/platform/i86pc/kernel/amd64/unix ")
+    return loaded[0].partition(" ")[2], loaded[1:]
+
+
+MODE = "115200,8,n,1,-"
+
+
+@pytest.mark.parametrize(
+    ("presses", "arguments"),
+    [
+        ([], f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["console"], f'-B console=ttyc,ttyc-mode="{MODE}",smartos=true'),
+        (["console"] * 3, "-B console=text,smartos=true"),
+        (["console"] * 4, f'-B console=ttya,ttya-mode="{MODE}",smartos=true'),
+        (["console"] * 5, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["kmdb"], f'-k -B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["kmdb"] * 2, f'-kd -B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["kmdb"] * 3, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["mode"], f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true,noimport=true'),
+        (["mode"] * 2, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=false,noimport=true,root_shadow={SHADOW}'),
+        (["mode"] * 3, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+    ],
+)
+def test_menu(presses, arguments):
+    found, modules = arguments_after(*presses)
+    assert found == arguments
+    assert len(modules) == (2 if presses == ["mode"] * 2 else 4)
+
+
+def test_menu_of_the_other_platform():
+    found, modules = arguments_after("console", chosen=OLD)
+    assert found == f'-B console=ttyc,ttyc-mode="{MODE}",smartos=true'
+    assert len(modules) == 2
+
+
+def test_menu_with_given_properties():
+    given = {"ttyb-mode": "9600,8,n,1,-", "a": "b", "root_shadow": "$5$x"}
+    found, _ = arguments_after(given=given)
+    assert found == '-B console=ttyb,ttyb-mode="9600,8,n,1,-",smartos=true,a=b,root_shadow=$5$x'
+    found, _ = arguments_after("mode", "mode", given=given)
+    assert found.endswith(",smartos=false,a=b,root_shadow=$5$x,noimport=true")
+
+
+def test_what_one_platform_was_given_does_not_leak_into_the_next():
+    boots = [boot(NEW, {"ttyb-mode": "9600,8,n,1,-", "a": "b"}, added=["x"]), boot(OLD)]
+    ipxe = Ipxe(menu(boots, NEW, Console("ttyb")), [NEW, OLD], boots=[False, True])
+    first, second = ipxe.attempts
+    assert first[0].endswith('-B console=ttyb,ttyb-mode="9600,8,n,1,-",smartos=true,a=b')
+    assert second[0].endswith(f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true')
+    assert (len(first), len(second)) == (5, 3)
+
+
+@pytest.mark.parametrize(("keys", "timeout"), [(False, "10000"), (True, "0")])
+def test_a_failed_boot_leads_back_to_the_menu(keys, timeout):
+    """Without anybody there it is tried again and again, as a server may be back in a while."""
+    ipxe = Ipxe(menu([boot(NEW)], NEW, Console()), [NEW] * 3, boots=[False, False, True], keys=keys)
+    assert ipxe.shown == [(NEW, "10000"), (NEW, timeout), (NEW, timeout)]
+    assert len(ipxe.attempts) == 3
+
+
+def test_a_failed_straight_boot_is_tried_again():
+    ipxe = Ipxe(straight(boot(), Console()), boots=[False, True])
+    assert ipxe.attempts[0] == ipxe.attempts[1]
+    assert len(Ipxe(straight(boot(), Console()), boots=[False, True], keys=True).attempts) == 1  # then a shell
+
+
+def test_menu_of_a_console_that_only_the_kernel_knows():
+    found, _ = arguments_after(given={"console": "hypervisor"})
+    assert found == "-B console=hypervisor,smartos=true"
+    found, _ = arguments_after("console", given={"console": "hypervisor"})
+    assert found == "-B console=text,smartos=true"
+
+
+def test_order_and_default_of_the_menu():
+    script = menu([boot(NEW), boot(OLD)], OLD, Console())
+    assert re.findall(r"^item (\d\S*)", script, re.MULTILINE) == [NEW, OLD]
+    assert f"choose --default {OLD} --timeout ${{menu-timeout}} chosen" in script
+
+
+class TestLimits:
+    def test_a_usual_boot_is_within(self):
+        assert limit_warnings(boot(), Console("ttyb"), "", with_menu=True) == []
+        assert limit_warnings(boot(added=["a"]), Console("ttyb"), "", with_menu=False) == []
+
+    def test_bytes_are_counted_with_uris_and_nuls(self):
+        one = boot()
+        lines = run(straight(one, Console(), URL))
+        room = 512 - sum(len(line) + 1 for line in lines) - len(",x=")
+        fits = boot(given={"x": "y" * room})
+        assert limit_warnings(fits, Console(), URL, with_menu=False) == []
+        (warning,) = limit_warnings(boot(given={"x": "y" * (room + 1)}), Console(), URL, with_menu=False)
+        assert "513 bytes of command lines" in warning
+        assert URL in warning
+
+    def test_the_usual_prefix_stands_for_none_and_for_the_next_server(self):
+        long = boot(given={"x": "y" * 400})
+        first = limit_warnings(long, Console(), "", with_menu=False)
+        assert first == limit_warnings(long, Console(), URL, with_menu=False)
+        (other,) = limit_warnings(long, Console(), "tftp://${next-server}/", with_menu=False)
+        assert "begin like tftp://192.168.100.100/" in other
+
+    def test_what_only_a_choice_in_the_menu_makes_too_long(self):
+        text = [f"x={'y' * length}" for length in range(1, 400)]
+        lengths = [
+            len(one.value)
+            for one in map(BootProperty.parse, text)
+            if limit_warnings(boot(given={one.name: one.value}), Console(), "", with_menu=True)
+        ]
+        (warning,) = limit_warnings(boot(given={"x": "y" * lengths[0]}), Console(), "", with_menu=True)
+        assert "rescue on tty" in warning
+        assert limit_warnings(boot(given={"x": "y" * lengths[0]}), Console(), "", with_menu=False) == []
+
+    def test_modules(self):
+        names = [f"{number}" for number in range(3)]
+        assert limit_warnings(boot(added=names), Console(), "tftp://a/", with_menu=False)[:-1] == []
+        found = limit_warnings(boot(added=[*names, "3"]), Console(), "", with_menu=False)
+        assert found[0].startswith(f"{STAMP} has 10 modules, hashes counted; stock iPXE hands over 8")
+
+
+class TestProperties:
+    @pytest.mark.parametrize(
+        ("text", "shown"),
+        [
+            ("a=b", "a=b"),
+            ("ttyb-mode=115200,8,n,1,-", 'ttyb-mode="115200,8,n,1,-"'),
+            ('ttyb-mode="115200,8,n,1,-"', 'ttyb-mode="115200,8,n,1,-"'),
+            ("a='b c'", 'a="b c"'),
+            ('a=b"c', "a='b\"c'"),
+            ("a=it's", 'a="it\'s"'),
+            ("root_shadow='$5$x$y.z/'", "root_shadow=$5$x$y.z/"),
+            ("a=b=c", "a=b=c"),
+        ],
+    )
+    def test_parse_and_quote(self, text, shown):
+        assert str(BootProperty.parse(text)) == shown
+
+    @pytest.mark.parametrize(
+        "text",
+        ["a", "=b", "1a=b", "a b=c", "a,b=c", "a=", "a=ä", "a=b\nc", "a=b  c", "a= b", "a=${x}", "a=\"b'", "a=b\\c"],
+    )
+    def test_refused(self, text):
+        with pytest.raises(InputError):
+            BootProperty.parse(text)
+
+    def test_the_kernel_reads_back_what_was_quoted(self):
+        values = {"a": "b", "c": "1,2", "d": "x y", "e": 'q"r', "f": "s't", "g": "$5$h,i"}
+        text = argument(values)
+        found = re.findall(r"(\w+)=(?:\"([^\"]*)\"|'([^']*)'|([^,]*))(?:,|$)", text)
+        assert {name: "".join(parts) for name, *parts in found} == values
+        assert quoted("plain") == "plain"
+
+
+class TestDisagreements:
+    @pytest.mark.parametrize(
+        ("given", "warning"),
+        [
+            ({"console": "ttya"}, "-B console=ttya, but -c chooses ttyb"),
+            ({"ttya-mode": MODE}, "-B ttya-mode=.* changes nothing: the console is ttyb"),
+            ({"ttyb-mode": "9600,8,n,1,-"}, "-B ttyb-mode=.*, but -c ttyb means 115200"),
+            ({"ttyb-mode": "115200"}, "-B ttyb-mode=115200 is no mode of a serial port"),
+            ({"ttyb-mode": "115201,8,n,1,-"}, "is no mode of a serial port"),
+        ],
+    )
+    def test_found(self, given, warning):
+        (line,) = disagreements(given, Console("ttyb"))
+        assert re.search(warning, line)
+
+    def test_none(self):
+        assert disagreements({"ttyb-mode": MODE, "a": "b"}, Console("ttyb")) == []
+        assert disagreements({"ttyb-mode": "9600,8,n,1,-"}, Console("ttyb", 9600)) == []
+
+    @pytest.mark.parametrize(
+        ("text", "warning"),
+        [
+            ('a="b"\r\nos_console="ttya"\r\n', "f:1: a carriage return: the loader ignores the rest"),
+            ('a="b"\nb="c\n', "f:2: a syntax error"),
+            ('os_console="ttya"\n', 'os_console="ttya", but -c chooses ttyb'),
+            ('console="ttya,text"\n', 'f: console="ttya,text" lacks ttyb'),
+            ('ttyb-mode="9600,8,n,1,-"\n', "but -c ttyb means 115200"),
+            ('bootfile="/platform-1/i86pc/kernel/amd64/unix"\n', "the folder must be named platform"),
+        ],
+    )
+    def test_loader_conf_files(self, text, warning):
+        (line,) = loader_warnings([("f", text)], Console("ttyb"))
+        assert warning in line
+
+    def test_later_loader_conf_files_win(self):
+        files = [("a", 'os_console="ttya"\n'), ("b", "os_console=ttyb\nconsole=text,ttyb\nkernel='/x/platform/i86pc/'")]
+        assert len(loader_warnings(files, Console("ttyb"))) == 1
+        fine = [("a", "kernel='/platform/i86pc/kernel/${ISADIR}/unix'\nttya-mode='9600,8,n,1,-'\n")]
+        assert loader_warnings(fine, Console("ttyb")) == []
