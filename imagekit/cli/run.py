@@ -43,7 +43,11 @@ from imagekit.cli import options
     show_default=True,
     help="Emulation, or KVM; auto is KVM where it is there and quick.",
 )
-@click.option("--bootfile", metavar="NAME", help="What a PXE directory's DHCP offers.  [default: smartos.ipxe]")
+@click.option(
+    "--bootfile",
+    metavar="NAME",
+    help="What DHCP offers, in a PXE directory.  [default: smartos.ipxe, or boot/loader64.efi for UEFI]",
+)
 @click.pass_context
 def command(
     context: click.Context,

@@ -1,6 +1,7 @@
 """`imagekit run`, with a program of our own in QEMU's place: tests/boot/test_run.py has the real one."""
 
 import gzip
+import json
 import os
 import re
 import signal
@@ -311,6 +312,31 @@ class TestChoices:
         ]:
             run(Request(path=path, attach=attach, expect=["END"]))
             assert device in arguments.read_text().splitlines()
+
+    def test_pxe_directory(self, fake, tmp_path):
+        arguments = fake("say('END')")
+        folder = tmp_path / "pxe"
+        (folder / "boot").mkdir(parents=True)
+        (folder / "smartos.ipxe").write_text("#!ipxe\n")
+        (folder / "boot/loader64.efi").write_bytes(b"MZ")
+        file = {"path": "os/20261122T000000Z/x", "size": 1, "sha256": "0" * 64}
+        platform = {"stamp": "20261122T000000Z", "kernel": file, "boot_archive": file, "boot_archive_hash": None}
+        index = {"format": 1, "layout": "smartos", "url": "", "default": None, "console": "ttyb:9600"}
+        index |= {"platforms": [platform], "scripts": [], "loader": []}
+        for text, console in [
+            (json.dumps(index), "ttyb"),
+            (json.dumps({**index, "console": "no such"}), "ttya"),
+            ("[" * 100_000, "ttya"),
+            ("5", "ttya"),
+            ("", "ttya"),
+        ]:
+            (folder / "index.json").write_text(text)
+            assert run(Request(path=folder, expect=["END"])).console == console
+        assert "user,id=n0,tftp=" + str(folder) + ",bootfile=smartos.ipxe" in arguments.read_text().splitlines()
+        if machine.ovmf():
+            for bootfile, offered in [(None, "boot/loader64.efi"), ("smartos.ipxe", "smartos.ipxe")]:
+                run(Request(path=folder, firmware="uefi", bootfile=bootfile, expect=["END"]))
+                assert f"bootfile={offered}\n" in arguments.read_text()
 
     def test_what_cannot_be(self, fake, image, tmp_path, monkeypatch):
         fake("say('END')")

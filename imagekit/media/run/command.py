@@ -8,10 +8,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagekit.boot.dhcp_snippets import LOADER
 from imagekit.errors import ImagekitError, InputError
+from imagekit.media.pxe.texts import MENU
 from imagekit.media.run import console
 from imagekit.media.run.machine import QEMU, Machine, Network, ovmf
-from imagekit.media.run.subject import MENU, Subject, opened
+from imagekit.media.run.subject import Subject, opened
 
 ATTACHMENTS = {"usb": "usb", "disk": "ahci", "cd": "cd"}
 """What --as calls the buses of the machine."""
@@ -147,7 +149,9 @@ def _how_to_end(machine: Machine, chosen: str) -> str:
 
 
 def _network(request: Request, subject: Subject) -> Network:
-    bootfile = request.bootfile or MENU
+    # iPXE for UEFI, unless it is Triton's, starts no SmartOS kernel; the loader does.
+    loader_first = request.firmware == "uefi" and (subject.path / LOADER).is_file()
+    bootfile = request.bootfile or (LOADER if loader_first else MENU)
     if not (subject.path / bootfile).is_file():
         scripts = sorted(path.name for path in subject.path.glob("*.ipxe"))
         raise InputError(

@@ -13,14 +13,13 @@ from imagekit.content import Content, DiskFile
 from imagekit.errors import FormatError, ImagekitError, InputError, OutputError
 from imagekit.formats import fat, gpt, gzip, iso
 from imagekit.formats.gpt.layout import SECTOR, SIGNATURE
+from imagekit.media.pxe.catalog import INDEX, parse_catalog
 from imagekit.progress import progress_bar
 from imagekit.tree import File, Tree
 
-MENU = "smartos.ipxe"
-"""The script of a PXE directory that lists its platforms."""
-
 _ISO_MARK, _ISO_MARK_AT = b"CD001", 16 * 2048 + 1
 _LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf
+_LARGEST_INDEX = 4 << 20  # bytes: thousands of platforms
 _OS_CONSOLE = re.compile(rb"""^\s*os_console\s*=\s*["']?([a-z]+)""", re.MULTILINE)
 
 
@@ -44,7 +43,8 @@ def opened(path: Path, folder: Path) -> Iterator[Subject]:
     `folder` cannot hold what is in it.
     """
     if path.is_dir():
-        yield Subject("pxe", path.resolve())
+        folder_path = path.resolve()
+        yield Subject("pxe", folder_path, _console_of_folder(folder_path))
         return
     if not path.is_file():
         found = "neither a file nor a folder" if path.exists() else "no such file or folder"
@@ -121,6 +121,15 @@ def _console(kind: str, content: Content) -> str | None:
             named = _OS_CONSOLE.findall(settings.content.read())
             if named and named[-1].decode() in DEVICES:
                 return str(named[-1].decode())
+    return None
+
+
+def _console_of_folder(folder: Path) -> str | None:
+    """Return the console that a PXE directory's index names, when there is one and it can be read."""
+    index = folder / INDEX
+    with contextlib.suppress(OSError, ImagekitError):
+        if index.is_file() and index.stat().st_size <= _LARGEST_INDEX:
+            return parse_catalog(index.read_bytes(), str(index)).console.device
     return None
 
 

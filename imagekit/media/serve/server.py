@@ -14,6 +14,7 @@ from types import FrameType
 from typing import Any
 
 from imagekit.errors import InputError
+from imagekit.media.pxe.texts import MENU
 from imagekit.media.serve.handler import Handler
 from imagekit.media.serve.jail import Jail
 
@@ -118,7 +119,7 @@ def advice(server: Server, folder: Path) -> Iterator[str]:
     scripts = sorted(path.name for path in folder.glob("*.ipxe") if not path.name.startswith("."))
     if not scripts:
         return
-    script = "smartos.ipxe" if "smartos.ipxe" in scripts else scripts[0]
+    script = MENU if MENU in scripts else scripts[0]
     yield f"  iPXE:  dhcp && chain {server.url(outside)}{script}"
     if address.version == 4 or address.is_unspecified:
         guest = _GUEST_SEES if address.is_loopback or address.is_unspecified else server.host
