@@ -29,7 +29,13 @@ from imagekit.cli import options
     type=click.Choice(DEVICES),
     help="The console to show.  [default: the one that the image was made for, else ttya]",
 )
-@click.option("--memory", callback=options.size(auto=True), default="auto", metavar="SIZE", help="[default: 4G]")
+@click.option(
+    "--memory",
+    callback=options.size(auto=True),
+    default="auto",
+    metavar="SIZE",
+    help="The machine's memory.  [default: 4G, or three quarters of this computer's]",
+)
 @click.option(
     "--expect", multiple=True, metavar="TEXT", help="End with success when this was on the console; may be repeated."
 )

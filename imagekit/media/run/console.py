@@ -16,6 +16,7 @@ from typing import IO
 
 _LAST_LINES = 12
 _LONGEST_LINE = 1000  # characters kept of a line that does not end
+_LONGEST_WAIT = 3600.0  # seconds at once: select refuses very long waits
 _END = 5.0  # seconds for QEMU to remove its temporaries when it is told to end
 
 # What moves the cursor and colours text: control sequences and commands of terminals (ECMA-48), whole or cut short.
@@ -85,8 +86,8 @@ def watch(command: Sequence[str], folder: Path, watched: Watch, seconds: float, 
         assert process.stdout is not None
         source = process.stdout.fileno()
         while watched.missing and (left := give_up - time.monotonic()) > 0:
-            if not select.select([source], [], [], left)[0]:
-                return None
+            if not select.select([source], [], [], min(left, _LONGEST_WAIT))[0]:
+                continue
             data = os.read(source, 1 << 16)
             if not data:
                 return process.wait()
