@@ -9,12 +9,16 @@ import contextlib
 import errno
 import os
 import shutil
+import signal
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
 from imagekit.errors import OutputError
+
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class OutputFile:
@@ -210,13 +214,32 @@ class Outputs:
             if kind is None:
                 for output in self._all:
                     output._finish()  # noqa: SLF001 - one class in two halves
-                for output in self._all:
-                    output._publish()  # noqa: SLF001
-                for folder in {output.path.parent for output in self._all}:
-                    _sync_folder(folder)
+                with _undisturbed():
+                    for output in self._all:
+                        output._publish()  # noqa: SLF001
+                    for folder in {output.path.parent for output in self._all}:
+                        _sync_folder(folder)
         finally:
-            for output in reversed(self._all):  # the first made the folders above the others
-                output._discard()  # noqa: SLF001 - does nothing to one that was published
+            with _undisturbed():
+                for output in reversed(self._all):  # the first made the folders above the others
+                    output._discard()  # noqa: SLF001 - does nothing to one that was published
+
+
+@contextlib.contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Let no signal come between outputs that appear together, nor between temporaries that go.
+
+    An interrupt that comes now comes too late, or has come already.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
+        yield
+        return
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextlib.contextmanager

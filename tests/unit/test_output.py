@@ -7,7 +7,7 @@ import time
 import pytest
 
 from imagekit.errors import OutputError
-from imagekit.output import Outputs
+from imagekit.output import OutputFile, Outputs
 
 
 def test_all_outputs_appear_together_with_their_modes(tmp_path):
@@ -68,6 +68,45 @@ def test_folders_that_were_made_stay_when_something_else_came_into_them(tmp_path
     with pytest.raises(RuntimeError):
         fail()
     assert list(tmp_path.rglob("*")) == [tmp_path / "new", tmp_path / "new/other"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_never_comes_between_outputs(tmp_path, monkeypatch, number):
+    """Once the first has its name, all get theirs; once one goes, all go."""
+    arrived = []
+
+    def handler(_number, _frame):
+        arrived.append(number)
+        raise KeyboardInterrupt
+
+    def interrupting(method):
+        def wrapped(self):
+            method(self)
+            os.kill(os.getpid(), number)
+
+        return wrapped
+
+    def fail():
+        with Outputs() as outputs:
+            outputs.file(tmp_path / "c/d").write(b"3")
+            outputs.file(tmp_path / "c/e").write(b"4")
+            raise RuntimeError("stop")
+
+    monkeypatch.setattr(OutputFile, "_publish", interrupting(OutputFile._publish))
+    monkeypatch.setattr(OutputFile, "_discard", interrupting(OutputFile._discard))
+    old = signal.signal(number, handler)
+    try:
+        with Outputs() as outputs:
+            outputs.file(tmp_path / "a").write(b"1")
+            outputs.file(tmp_path / "b").write(b"2")
+        with pytest.raises(RuntimeError, match="stop"):
+            fail()
+        assert not arrived
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), number)
+    finally:
+        signal.signal(number, old)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b"]
 
 
 def test_a_folder_in_the_way_is_an_error(tmp_path):
