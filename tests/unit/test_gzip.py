@@ -80,6 +80,22 @@ def test_round_trip(content: Composite, library: str, threads: int) -> None:
     assert data == packed(content, library=library, threads=1)
 
 
+@settings(max_examples=40, deadline=None)
+@given(sparse(), st.sampled_from(LIBRARIES), st.integers(1, 4))
+def test_bytes_do_not_depend_on_threads_or_holes(content: Composite, library: str, threads: int) -> None:
+    filled = Bytes(content.read())
+    assert packed(content, library=library, threads=threads) == packed(filled, library=library, threads=1)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_what_follows_zeros_is_compressed_the_same_behind_a_hole(library: str) -> None:
+    text = b"".join(b"%d " % (number * number) for number in range(99_999))[:BLOCK_SIZE]
+    zeros = 3 * BLOCK_SIZE - 40_000
+    for start in (zeros, 3 * BLOCK_SIZE):
+        content = Composite(6 * BLOCK_SIZE + 7, [(5, Bytes(text[:700])), (start, Bytes(bytes(300) + text))])
+        assert packed(content, library=library) == packed(Bytes(content.read()), library=library)
+
+
 @settings(max_examples=300, deadline=None)
 @given(st.binary(max_size=300), st.binary(max_size=300), st.integers(0, 5000))
 def test_crcs_combine(one: bytes, two: bytes, zeros: int) -> None:

@@ -146,12 +146,9 @@ def _deflated(content: Content, backend: Backend, threads: int) -> Generator[tup
     waiting: deque[tuple[int, Future[_Block]]] = deque()
     executor = ThreadPoolExecutor(threads, thread_name_prefix="gzip")
     try:
-        end = 0
         for offset, length in data_blocks(content):
-            # What was compressed before is history for matches; behind a hole there would be only zeros.
-            history = _HISTORY if offset == end > 0 else 0
-            waiting.append((offset, executor.submit(work, offset, length, history)))
-            end = offset + length
+            # The history is what stands before, hole or not: where a source has holes must not change the bytes.
+            waiting.append((offset, executor.submit(work, offset, length, min(offset, _HISTORY))))
             if len(waiting) > 2 * threads:
                 first, future = waiting.popleft()
                 yield first, future.result()
