@@ -101,30 +101,45 @@ def hard_links(entries: Mapping[str, Directive]) -> HardLinks:
     """Follow every hard link, through other hard links too, to what it is a name of; M305 to M307 where it can't be."""
     targets: dict[str, str] = {}
     findings = []
+    ends = _ends(entries)
     for path, directive in entries.items():
         if directive.kind != "h":
             continue
-        target = directive.target
+        target, end = directive.target, ends[path]
         if target.startswith("/") or any(part in {"", ".", ".."} for part in target.split("/")):
             message = (
                 f"found {target!r} as target of {path}, expected a path from the root of the image without . and .."
             )
             findings.append(at(directive, "M307", message))
             continue
-        seen = {path}
-        while (final := entries.get(target)) is not None and final.kind == "h" and target not in seen:
-            seen.add(target)
-            target = final.target
-        if target in seen:
-            findings.append(at(directive, "M306", f"{path} leads back to itself through {directive.target}"))
+        final = None if end is None else entries.get(end)
+        if end is None:
+            findings.append(at(directive, "M306", f"{path} leads back to itself through {target}"))
         elif final is None:
-            findings.append(at(directive, "M305", f"{path} is a hard link to {target}, which has no entry"))
+            findings.append(at(directive, "M305", f"{path} is a hard link to {end}, which has no entry"))
         elif final.kind == "d":
-            message = f"{path} is a hard link to the directory {target} ({final.where})"
-            findings.append(at(directive, "M306", message))
+            findings.append(at(directive, "M306", f"{path} is a hard link to the directory {end} ({final.where})"))
         else:
-            targets[path] = target
+            targets[path] = end
     return HardLinks(targets, tuple(findings))
+
+
+def _ends(entries: Mapping[str, Directive]) -> dict[str, str | None]:
+    """Return the path that each hard link leads to in the end; None when it leads into a circle."""
+    ends: dict[str, str | None] = {}
+    for path, directive in entries.items():
+        if directive.kind != "h":
+            continue
+        chain = []
+        place = path
+        # Nobody comes by the same link twice: who meets one knows where it ends, or is still on the way from it.
+        while place not in ends and (entry := entries.get(place)) is not None and entry.kind == "h":
+            ends[place] = None
+            chain.append(place)
+            place = entry.target
+        end = ends.get(place, place)
+        ends.update(dict.fromkeys(chain, end))
+    return ends
 
 
 def escaping_links(entries: Iterable[Directive]) -> Iterator[Finding]:

@@ -9,8 +9,9 @@ import pytest
 from imagekit.errors import InputError
 from imagekit.manifest.accounts import read_accounts, smartos_accounts
 from imagekit.manifest.findings import CODES, Finding, summary
-from imagekit.manifest.grammar import parse
+from imagekit.manifest.grammar import Directive, parse
 from imagekit.manifest.lint import lint
+from imagekit.manifest.relations import hard_links
 from imagekit.manifest.sources import parse_files
 
 WITHOUT_EXAMPLE = {"M205", "M206"}
@@ -157,6 +158,42 @@ def test_hard_links_lead_through_hard_links():
     assert codes("h a=b\nh b=c\nh c=b\n") == ["M306", "M306", "M306"]
     (nothing,) = found("h a=b\nh b=none\n")[:1]
     assert (nothing.code, nothing.message) == ("M305", "a is a hard link to none, which has no entry")
+
+
+class Counting(dict[str, Directive]):
+    """Entries that count how often one is looked up."""
+
+    looked_up = 0
+
+    def get(self, key, default=None):
+        self.looked_up += 1
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize(
+    ("last", "expected"),
+    [
+        ("f a0 0644 root sys", set()),
+        ("h a0=a50000", {"M306"}),
+        ("h a0=none", {"M305"}),
+        ("d a0 0755 root sys", {"M306"}),
+    ],
+)
+@pytest.mark.parametrize("backwards", [False, True])
+def test_long_chains_of_hard_links_are_followed_once(last, expected, backwards):
+    count = 50_000
+    lines = [last, *(f"h a{number}=a{number - 1}" for number in range(1, count + 1))]
+    parsed = parse("\n".join(lines[:: -1 if backwards else 1]), "m")
+    entries = Counting((directive.path, directive) for directive in parsed.directives)
+    links = hard_links(entries)
+    assert {finding.code for finding in links.findings} == expected
+    assert len(links.findings) + len(links.targets) == count + last.startswith("h")
+    assert set(links.targets.values()) <= {"a0"}
+    assert entries.looked_up <= 4 * count
+
+
+def test_a_link_into_a_circle_leads_back_to_itself_too():
+    assert codes("h a=b\nh b=c\nh c=b\nh d=a\nh e=f\nf f 0644 root sys\n") == ["M306"] * 4
 
 
 def test_entries_in_several_files():
