@@ -80,9 +80,17 @@ root = click.option(
     help="A smartos-live workspace.  [default: the current folder]",
 )
 platform = click.option(
-    "--platform", type=FOLDER, metavar="DIR", help="A platform folder, instead of the workspace's latest."
+    "--platform",
+    type=PATH,
+    metavar="DIR|FILE",
+    help="A platform: a folder, or a tarball or image that holds one.  [default: the workspace's latest]",
 )
-boot = click.option("--boot", type=FOLDER, metavar="DIR", help="Boot files, instead of the workspace's proto.boot.")
+boot = click.option(
+    "--boot",
+    type=PATH,
+    metavar="DIR|FILE",
+    help="Boot files: a folder, or a tarball or image with boot/ in it.  [default: the workspace's proto.boot]",
+)
 dry_run = click.option("-n", "--dry-run", is_flag=True, help="Print the plan; write nothing.")
 manifests = click.option(
     "-m",

@@ -1,5 +1,6 @@
 """What lies on a medium: boot files at the top, the platform beside them, loader.conf for the chosen console."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
@@ -19,6 +20,9 @@ EFI_PATH = "EFI/BOOT/BOOTX64.EFI"
 DEFAULTS = "boot/defaults/loader.conf"
 BOOTFS = "boot/bootfs"
 """Where boot modules lie, as SmartOS's documentation has it."""
+
+_SMALL = 4096
+"""Bytes of files whose content goes into the ids."""
 
 READ_BY_LOADER = ("boot", "platform")
 """Folders that the loader reads; they come first on the medium, for its file offsets are 32 bits wide."""
@@ -96,7 +100,14 @@ def loader_conf_warnings(tree: Tree, console: Console) -> list[str]:
 
 
 def listing(tree: Tree) -> Iterator[str]:
-    """Yield a line for each entry: what ids derive from, so that different media have different ids."""
+    """Yield a line for each entry: what ids derive from.
+
+    Of small files the content counts too; among them is boot_archive.hash, so another platform has other ids.
+    """
     for entry in tree:
-        size = entry.content.size if isinstance(entry, File) else "-"
-        yield f"{entry.KIND} {entry.mode:o} {size} {entry.path}"
+        line = f"{entry.KIND} {entry.mode:o} {entry.path}"
+        if isinstance(entry, File):
+            line += f" {entry.content.size}"
+            if entry.content.size <= _SMALL:
+                line += f" {hashlib.sha256(entry.content.read()).hexdigest()}"
+        yield line

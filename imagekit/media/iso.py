@@ -14,13 +14,12 @@ from imagekit.formats import fat
 from imagekit.formats import iso as iso9660
 from imagekit.media.additions import Additions
 from imagekit.media.contents import LOADER, listing, medium_tree, plan_esp, warnings_about
+from imagekit.media.sources import CDBOOT, find_sources
 from imagekit.media.sources import Request as SourceRequest
-from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
 from imagekit.product import Product, write_product
 from imagekit.tree import File
 
-CDBOOT = "boot/cdboot"
 EFIBOOT = "boot/efiboot.img"
 
 

@@ -1,4 +1,7 @@
-"""What a boot medium is made from: a platform and its boot files, found in a workspace or named one by one."""
+"""What a boot medium is made from: a platform and its boot files, found in a workspace or named one by one.
+
+Either may be a folder, or an image or tarball that holds it: a released platform-STAMP.tgz, a SmartOS ISO or USB image.
+"""
 
 import re
 from dataclasses import dataclass, replace
@@ -7,12 +10,16 @@ from pathlib import Path
 from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError
-from imagekit.formats import folder
-from imagekit.tree import Entry, File, HardLink, Symlink, Tree
+from imagekit.formats import detect, folder
+from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
 KERNEL = "i86pc/kernel/amd64/unix"
 ARCHIVE = "i86pc/amd64/boot_archive"
+CDBOOT = "boot/cdboot"
+_MADE_ANEW = "boot/efiboot.img"
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
+_MOST_LINKS = 40
+"""Links that lead to links; more are taken for a circle, as the kernel does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,43 +36,39 @@ class Sources:
     """A platform and boot files.
 
     `platform` holds i86pc/… and etc/version/platform; `boot` holds boot/… (and etc/version/boot, when the build left
-    it).  `name` is what products are named after: platform-[VERSION-]STAMP.  `cdboot` is where the boot program of
-    CDs was looked for.
+    it).  `name` is what products are named after: platform-[VERSION-]STAMP.  `cdboot` is the boot program of CDs, or
+    the place where it was looked for.
     """
 
     name: str
     stamp: Stamp | None
     platform: Tree
     boot: Tree
-    platform_folder: Path
-    cdboot: Path
+    platform_origin: str
+    boot_origin: str
+    cdboot: Content | str
     warnings: tuple[str, ...]
 
     def boot_file(self, path: str) -> Content:
-        """Return a boot file's content; raise InputError when the boot folder has none at `path`."""
+        """Return a boot file's content; raise InputError when there is none at `path`."""
         entry = self.boot.get(path)
         if not isinstance(entry, File):
             raise InputError(
                 f"no file {path} among the boot files, and the medium would not boot without it",
-                where=self.boot_folder,
+                where=self.boot_origin,
                 hint="name a folder like a build's proto.boot with --boot",
             )
         return entry.content
 
     def cdboot_file(self) -> Content:
         """Return the boot program of CDs; raise InputError when there is none."""
-        if not self.cdboot.is_file():
+        if isinstance(self.cdboot, str):
             raise InputError(
                 "no cdboot, the BIOS boot program of CDs",
-                where=str(self.cdboot),
+                where=self.cdboot,
                 hint="copy it from the build's proto/boot/cdboot",
             )
-        return DiskFile(self.cdboot)
-
-    @property
-    def boot_folder(self) -> str:
-        """Where the boot files come from."""
-        return str(self.cdboot.parent.parent)
+        return self.cdboot
 
 
 def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
@@ -73,97 +76,158 @@ def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
 
     Unless `boot_required`, a workspace without boot files will do: there are none then.
     """
-    platform_folder = _find_platform(request)
-    platform = _read(platform_folder)
-    boot_folder, prefix = request.root / "proto.boot", ""
-    boot = Tree()
-    if boot_required or request.boot is not None or boot_folder.is_dir():
-        boot_folder, prefix = _find_boot(request)
-        boot = _read(boot_folder, prefix)
+    platform, platform_origin, name = _find_platform(request)
     warnings: list[str] = []
-    stamp = _stamp(platform, platform_folder)
+    stamp = _stamp(platform, name)
     if stamp is None:
-        warnings.append(f"{platform_folder}: no build stamp in its name nor in etc/version/platform")
+        warnings.append(f"{platform_origin}: no build stamp in its name nor in etc/version/platform")
     if f"{ARCHIVE}.hash" not in platform:
-        warnings.append(f"{platform_folder}/{ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
-    cdboot = boot_folder / ("cdboot" if prefix else "boot/cdboot")
-    if request.boot is None:
-        cdboot = request.root / "proto/boot/cdboot"
-    name = platform_folder.name
-    if not name.startswith("platform-"):
-        name = f"platform-{stamp.text}" if stamp else "platform"
-    return Sources(name, stamp, platform, boot, platform_folder, cdboot, tuple(warnings))
+        warnings.append(f"{platform_origin}: {ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
+    boot, boot_origin = Tree(), str(request.root / "proto.boot")
+    if boot_required or request.boot is not None or (request.root / "proto.boot").is_dir():
+        boot, boot_origin, boot_warnings = _find_boot(request)
+        warnings += boot_warnings
+    return Sources(
+        name=name if name.startswith("platform-") else f"platform-{stamp.text}" if stamp else "platform",
+        stamp=stamp,
+        platform=platform,
+        boot=boot,
+        platform_origin=platform_origin,
+        boot_origin=boot_origin,
+        cdboot=_cdboot(request, boot, boot_origin),
+        warnings=tuple(warnings),
+    )
 
 
-def _find_platform(request: Request) -> Path:
-    if request.platform is None:
-        latest = request.root / "output/platform-latest"
-        if not latest.exists():
-            raise InputError(
-                "no platform here: it should be at output/platform-latest",
-                where=str(request.root),
-                hint="run inside a smartos-live workspace after a build, name one with -r, "
-                "or give --platform and --boot",
-            )
-        candidates = [latest]
-    else:
-        candidates = [request.platform, request.platform / "platform"]
-    for candidate in candidates:
-        if (candidate / KERNEL).is_file() and (candidate / ARCHIVE).is_file():
-            return candidate.resolve()
-    missing = [name for name in (KERNEL, ARCHIVE) if not (candidates[0] / name).is_file()]
+def _find_platform(request: Request) -> tuple[Tree, str, str]:
+    """Return the platform's tree, where it is, and its name."""
+    path = request.platform or request.root / "output/platform-latest"
+    if request.platform is None and not path.exists():
+        raise InputError(
+            "no platform here: it should be at output/platform-latest",
+            where=str(request.root),
+            hint="run inside a smartos-live workspace after a build, name one with -r, or give --platform and --boot",
+        )
+    tree, path = _open(path, "--platform")
+    tops = [entry.path for entry in tree.children("") if isinstance(entry, Directory)]
+    for prefix in ("", "platform", *(top for top in tops if top.startswith("platform-"))):
+        inside = f"{prefix}/" if prefix else ""
+        if all(inside + place in tree for place in (KERNEL, ARCHIVE)):
+            name = prefix if prefix.startswith("platform-") else path.name
+            origin = str(path / prefix) if path.is_dir() else f"{path}!/{prefix}"
+            return _part(tree, path, origin=prefix), origin, name
+    missing = [place for place in (KERNEL, ARCHIVE) if place not in tree]
     raise InputError(
         f"not a platform: no {' and no '.join(missing)} in it",
-        where=str(candidates[0]),
-        hint="a platform folder holds i86pc/kernel/amd64/unix and i86pc/amd64/boot_archive",
+        where=str(path),
+        hint="a platform holds i86pc/kernel/amd64/unix and i86pc/amd64/boot_archive",
     )
 
 
-def _find_boot(request: Request) -> tuple[Path, str]:
-    """Return the folder of boot files and where in the medium it goes ("" or "boot")."""
-    if request.boot is None:
-        folder_path = request.root / "proto.boot"
-        if not folder_path.is_dir():
+def _find_boot(request: Request) -> tuple[Tree, str, list[str]]:
+    """Return the boot files, as they lie at the top of a medium, where they are, and warnings."""
+    path = request.boot or request.root / "proto.boot"
+    if request.boot is None and not path.is_dir():
+        raise InputError(
+            "no boot files here: they should be in proto.boot",
+            where=str(request.root),
+            hint="run `gmake boot` or `imagekit boot` in the workspace, or name a folder with --boot",
+        )
+    tree, path = _open(path, "--boot")
+    warnings: list[str] = []
+    if not isinstance(tree.get("boot"), Directory):
+        if "loader64.efi" not in tree and "loader" not in tree:
             raise InputError(
-                "no boot files here: they should be in proto.boot",
-                where=str(request.root),
-                hint="run `gmake boot` in the workspace, or name a folder with --boot",
+                "no boot files in it: neither boot/ nor loader64.efi",
+                where=str(path),
+                hint="--boot names a folder like a build's proto.boot, with boot/loader64.efi, boot/pmbr and so on",
             )
-    else:
-        folder_path = request.boot
-        if not folder_path.is_dir():
-            raise InputError("no such folder", where=str(folder_path), hint="--boot names a folder like proto.boot")
-    if (folder_path / "boot").is_dir():
-        return folder_path.resolve(), ""
-    if (folder_path / "loader64.efi").is_file() or (folder_path / "loader").is_file():
-        return folder_path.resolve(), "boot"
-    raise InputError(
-        "no boot files in it: neither boot/ nor loader64.efi",
-        where=str(folder_path),
-        hint="--boot names a folder like a build's proto.boot, with boot/loader64.efi, boot/pmbr and so on",
-    )
+        return _part(tree, path, target="boot"), str(path), warnings
+    if "platform" in tree and path.is_dir():
+        warnings.append(f"{path}: of this folder platform/ is left out; the platform comes from elsewhere")
+    # Where a whole medium was named, its platform is not wanted, nor the ESP that is made anew for each ISO.
+    return _part(tree, path, without=("platform", _MADE_ANEW)), str(path), warnings
 
 
-def _read(path: Path, prefix: str = "") -> Tree:
-    """Read a folder, under `prefix`; links to files become files of their own, as `cp -r` would copy them."""
-    found = folder.read(path)
-    tree = Tree()
-    for entry in found:
-        if entry.path:
-            place = f"{prefix}/{entry.path}" if prefix else entry.path
-            tree.add_parents(place)
-            tree.add(replace(_followed(entry, found, path), path=place))
-    return tree
+def _cdboot(request: Request, boot: Tree, boot_origin: str) -> Content | str:
+    if request.boot is None:
+        file = request.root / "proto" / CDBOOT
+        return DiskFile(file) if file.is_file() else str(file)
+    entry = boot.get(CDBOOT)
+    return entry.content if isinstance(entry, File) else f"{boot_origin}/{CDBOOT}"
 
 
-def _followed(entry: Entry, tree: Tree, top: Path) -> Entry:
-    if isinstance(entry, HardLink):
-        return tree[entry.target]
-    if isinstance(entry, Symlink):
-        target = top / entry.path
-        if target.is_file():
-            return File(path=entry.path, mode=target.stat().st_mode & 0o7777, content=DiskFile(target.resolve()))
-    return entry
+def _open(path: Path, option: str) -> tuple[Tree, Path]:
+    """Return what is in a folder or an image, and the folder's path behind all links."""
+    if path.is_dir():
+        return folder.read(path), path.resolve()
+    if not path.is_file():
+        raise InputError("no such folder or file", where=str(path), hint=f"{option} names a folder, or an image of it")
+    return detect.open_tree(DiskFile(path)), path
+
+
+def _part(tree: Tree, path: Path, *, origin: str = "", target: str = "", without: tuple[str, ...] = ()) -> Tree:
+    """Return what is at `origin` in a tree, at `target` in one of its own, without what is at or below some paths.
+
+    Links to files become files of their own, as `cp -r` would copy them.  Raise InputError for links that lead
+    nowhere, to a directory, or out of the tree.
+    """
+    top = tree[origin]
+    assert isinstance(top, Directory)
+    part = Tree() if target else Tree(replace(top, path=""))
+    if target:
+        part.add(replace(top, path=target))
+    skipped = tuple(f"{place}/" for place in without)
+    for entry in tree:
+        inside = entry.path.removeprefix(f"{origin}/") if origin else entry.path
+        outside = entry.path == origin or (origin and inside == entry.path)
+        if not outside and inside not in without and not inside.startswith(skipped):
+            part.add(replace(_followed(tree, entry, path), path=f"{target}/{inside}" if target else inside))
+    return part
+
+
+def _followed(tree: Tree, entry: Entry, path: Path) -> Entry:
+    target = _target(tree, entry)
+    if entry is not target and not isinstance(target, File):
+        link = entry.target if isinstance(entry, HardLink | Symlink) else ""
+        found = f"a {target.KIND}" if target else "nothing in here"
+        raise InputError(
+            f"a link to {link}, which is {found}; media hold files",
+            where=f"{path}/{entry.path}",
+            hint="put the file itself in the link's place",
+        )
+    return target
+
+
+def _target(tree: Tree, entry: Entry) -> Entry | None:
+    """Return what a link leads to inside the tree, or None."""
+    for _ in range(_MOST_LINKS):
+        if isinstance(entry, HardLink):
+            found = tree.get(entry.target)
+        elif isinstance(entry, Symlink):
+            place = _joined(entry.parent, entry.target)
+            found = None if place is None else tree.get(place)
+        else:
+            return entry
+        if found is None:
+            return None
+        entry = found
+    return None
+
+
+def _joined(folder_path: str, target: str) -> str | None:
+    """Return the path in the tree to which a link in a folder leads, or None when it leads out."""
+    if target.startswith("/"):
+        return None
+    parts = folder_path.split("/") if folder_path else []
+    for part in target.split("/"):
+        if part == "..":
+            if not parts:
+                return None
+            parts.pop()
+        elif part not in {"", "."}:
+            parts.append(part)
+    return "/".join(parts)
 
 
 def version_text(tree: Tree, path: str) -> str | None:
@@ -174,8 +238,8 @@ def version_text(tree: Tree, path: str) -> str | None:
     return entry.content.read(0, min(entry.content.size, 256)).decode("utf-8", "replace").strip()
 
 
-def _stamp(platform: Tree, path: Path) -> Stamp | None:
-    for text in (version_text(platform, "etc/version/platform"), path.name):
+def _stamp(platform: Tree, name: str) -> Stamp | None:
+    for text in (version_text(platform, "etc/version/platform"), name):
         found = _STAMP.search(text or "")
         if found:
             return Stamp(found[0])

@@ -10,6 +10,7 @@ import signal
 import struct
 import subprocess
 import sys
+import tarfile
 import time
 
 import pytest
@@ -114,6 +115,68 @@ def test_json_tells_the_products(ws):
     assert product["path"] == f"output-iso/{NAME}.iso"
     assert (product["size"], product["sha256"]) == (path.stat().st_size, sha256(path))
     assert data["warnings"] == []
+
+
+@pytest.mark.parametrize("kind", ["tgz", "iso", "usb.gz"])
+def test_a_platform_and_boot_files_come_from_an_image_too(ws, tmp_path, kind):
+    shutil.copy(ws / "proto/boot/cdboot", ws / "proto.boot/boot/cdboot")
+    if kind == "tgz":
+        for folder, name in (("output", NAME), ("proto.boot", ".")):
+            with tarfile.open(tmp_path / f"{folder}.tgz", "w:gz") as archive:
+                archive.add(ws / folder / name, arcname=name)
+        options = ["--platform", tmp_path / "output.tgz", "--boot", tmp_path / "proto.boot.tgz"]
+    else:
+        medium = tmp_path / f"smartos.{kind}"
+        assert imagekit(kind.split(".")[0], "-c", "ttya", "-o", medium, cwd=ws).returncode == 0
+        options = ["--platform", medium, "--boot", medium]
+    for verb in ("usb", "iso"):
+        plans = []
+        for sources in (options, ["--boot", "proto.boot"]):
+            done = imagekit(verb, "-n", "--json", "-c", "ttyb", *sources, cwd=ws)
+            assert (done.returncode, done.stderr) == (0, ""), (verb, sources)
+            plan = json.loads(done.stdout)
+            del plan["output"]
+            if verb == "iso":  # the primary names of the folders may differ, as the files' order does not count
+                plan = [sorted((one["path"], one["size"]) for one in plan["volume"]["extents"] if one.get("path"))]
+            elif kind != "tgz":  # FAT keeps no modes, so the ids differ
+                plan = [sorted((one["path"], one["size"]) for one in plan["root"]["entries"])]
+            plans.append(plan)
+        assert plans[0] == plans[1]
+
+
+LINKS = [
+    ("../../../proto/boot/cdboot", "nothing in here"),
+    ("/etc/hostname", "nothing in here"),
+    ("nowhere", "nothing in here"),
+    ("amd64", "a directory"),
+    ("link", "nothing in here"),
+]
+
+
+@pytest.mark.parametrize(("target", "found"), LINKS)
+def test_a_link_that_leads_to_no_file_of_the_platform_is_refused(ws, target, found):
+    (ws / f"output/{NAME}/i86pc/link").symlink_to(target)
+    said = fails("usb", cwd=ws)
+    assert f"{NAME}/i86pc/link: a link to {target}, which is {found}" in said
+
+
+def test_a_link_inside_the_platform_becomes_a_file(ws):
+    platform = ws / "output" / NAME
+    (platform / "i86pc/second").symlink_to("first")
+    (platform / "i86pc/first").symlink_to("../root.password")
+    (platform / "i86pc/third").hardlink_to(platform / "root.password")
+    plan = json.loads(imagekit("usb", "-n", "--json", cwd=ws).stdout)
+    sizes = {entry["path"]: entry["size"] for entry in plan["root"]["entries"]}
+    assert {sizes[f"platform/i86pc/{name}"] for name in ("first", "second", "third")} == {7}
+
+
+def test_the_loader_must_reach_all_that_it_reads(ws):
+    for number in range(3):
+        with (ws / f"output/{NAME}/i86pc/big{number}").open("wb") as file:
+            file.truncate(2 << 30)
+    said = fails("usb", "--size", "8G", cwd=ws)
+    assert "/platform/i86pc/big" in said
+    assert "4,294,967,296" in said
 
 
 def test_size_auto_is_the_smallest_that_would_do(ws):

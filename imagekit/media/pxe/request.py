@@ -71,7 +71,7 @@ class Found:
 
 def read_platform(sources: Sources) -> Found:
     """Read a platform's files once, for their sums; raise InputError when the kernel would refuse its boot archive."""
-    origin = str(sources.platform_folder)
+    origin = sources.platform_origin
     if sources.stamp is None:
         raise InputError(
             "no build stamp, and platforms are served by their stamps",
