@@ -2,9 +2,11 @@
 
 import hashlib
 import lzma
+import os
 import random
 import struct
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 
 import pytest
@@ -133,6 +135,20 @@ def test_bytes_do_not_depend_on_threads_or_holes(tmp_path):
                for content in (sparse, Bytes(sparse.read())) for threads in (1, 2, 7)}  # fmt: skip
     assert len(results) == 1
     assert decode(results.pop()) == sparse.read()
+
+
+def test_memory_does_not_grow_with_the_cores(tmp_path, monkeypatch):
+    asked = []
+
+    def pool(threads):
+        asked.append(threads)
+        return ThreadPoolExecutor(1)
+
+    monkeypatch.setattr(writer, "ThreadPoolExecutor", pool)
+    for cores in (3, 256):
+        monkeypatch.setattr(os, "sched_getaffinity", lambda _process, cores=cores: set(range(cores)), raising=False)
+        compress(tmp_path, Bytes(bytes(512)))
+    assert asked == [3, 16]
 
 
 def test_progress_reaches_the_size_of_the_image(tmp_path):

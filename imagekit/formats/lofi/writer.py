@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
 from imagekit.errors import PlanError
+from imagekit.formats.gzip.writer import usable_cores
 from imagekit.formats.lofi.deflate import deflate
 from imagekit.formats.lofi.layout import (
     COMPRESSED,
@@ -70,7 +71,7 @@ def compress(
     work = _Work(content, segment_size)
     index = [0]
     stored = 0
-    threads = threads or os.cpu_count() or 1
+    threads = threads or usable_cores()
     with ThreadPoolExecutor(threads) as pool:
         for segments in _in_order(pool, work, 2 * threads):
             output.write_at(start + index[-1], b"".join(segments))
