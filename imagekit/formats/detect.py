@@ -10,8 +10,8 @@ from imagekit.tree import Tree
 Kind = Literal["gzip", "gpt", "iso", "ufs", "lofi", "tar", "fat"]
 
 _MARKS: tuple[tuple[Kind, int, bytes], ...] = (
+    ("iso", 16 * 2048 + 1, b"CD001"),  # before a partition table, which a hybrid ISO has too
     ("gpt", 512, b"EFI PART"),
-    ("iso", 16 * 2048 + 1, b"CD001"),
     ("tar", 257, b"ustar"),
     ("fat", 510, b"\x55\xaa"),  # of a master boot record too, so this comes last
 )

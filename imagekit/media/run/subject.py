@@ -10,14 +10,12 @@ from typing import Self
 
 from imagekit.boot.console import DEVICES
 from imagekit.content import Content, DiskFile
-from imagekit.errors import FormatError, ImagekitError, InputError, OutputError
-from imagekit.formats import fat, gpt, gzip, iso
-from imagekit.formats.gpt.layout import SECTOR, SIGNATURE
+from imagekit.errors import ImagekitError, InputError, OutputError
+from imagekit.formats import detect, gzip
 from imagekit.media.pxe.catalog import INDEX, parse_catalog
 from imagekit.progress import progress_bar
-from imagekit.tree import File, Tree
+from imagekit.tree import File
 
-_ISO_MARK, _ISO_MARK_AT = b"CD001", 16 * 2048 + 1
 _LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf
 _LARGEST_INDEX = 4 << 20  # bytes: thousands of platforms
 _OS_CONSOLE = re.compile(rb"""^\s*os_console\s*=\s*["']?([a-z]+)""", re.MULTILINE)
@@ -98,25 +96,21 @@ class _Inflated:
             os.truncate(self._fd, size)
 
 
+_KINDS = {"iso": "cd", "gpt": "usb"}
+
+
 def _image(content: Content, path: Path) -> Subject:
-    if _holds(content, _ISO_MARK_AT, _ISO_MARK):
-        return Subject("cd", path, _console("cd", content))
-    if _holds(content, SECTOR, SIGNATURE):
-        return Subject("usb", path, _console("usb", content))
-    return Subject("", path)
+    kind = _KINDS.get(detect.kind_of(content) or "")
+    return Subject(kind, path, _console(content)) if kind else Subject("", path)
 
 
-def _holds(content: Content, offset: int, mark: bytes) -> bool:
-    return content.size >= offset + len(mark) and content.read(offset, len(mark)) == mark
-
-
-def _console(kind: str, content: Content) -> str | None:
+def _console(content: Content) -> str | None:
     """Return the console that the image's loader.conf names, when there is one and it can be read.
 
     A damaged image is no reason to complain here: that it does not boot may be what is to be seen.
     """
     with contextlib.suppress(ImagekitError):
-        settings = _tree(kind, content).get("boot/loader.conf")
+        settings = detect.open_tree(content).get("boot/loader.conf")
         if isinstance(settings, File) and settings.content.size <= _LARGEST_SETTINGS:
             named = _OS_CONSOLE.findall(settings.content.read())
             if named and named[-1].decode() in DEVICES:
@@ -131,13 +125,3 @@ def _console_of_folder(folder: Path) -> str | None:
         if index.is_file() and index.stat().st_size <= _LARGEST_INDEX:
             return parse_catalog(index.read_bytes(), str(index)).console.device
     return None
-
-
-def _tree(kind: str, content: Content) -> Tree:
-    if kind == "cd":
-        return iso.read(content)
-    disk = gpt.read(content)
-    for partition in disk.partitions:
-        if partition.name == "root":
-            return fat.read(disk.slice(partition))
-    raise FormatError("no partition is named root", where=content.origin)
