@@ -6,7 +6,9 @@ pass (to a file, a compressor, a digest) does the rest, with memory that does no
 """
 
 import bisect
+import errno
 import os
+import stat
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -100,6 +102,9 @@ class DiskFile(Content):
             status = status or path.stat()
         except OSError as error:
             raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
+        if not stat.S_ISREG(status.st_mode):
+            found = "a folder" if stat.S_ISDIR(status.st_mode) else "something else"
+            raise InputError(f"found {found}, expected a regular file", where=str(path))
         self.path = path
         self._size = status.st_size
         self._modified = status.st_mtime_ns
@@ -119,14 +124,19 @@ class DiskFile(Content):
         try:
             fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
             now = os.fstat(fd)
+            self._check(now)
         except OSError as error:
             if fd >= 0:
                 os.close(fd)
             raise InputError(f"cannot read: {error.strerror}", where=self.origin) from error
-        if (now.st_size, now.st_mtime_ns) != (self._size, self._modified):
+        except InputError:
             os.close(fd)
-            raise self._changed(now.st_size)
+            raise
         return fd
+
+    def _check(self, now: os.stat_result) -> None:
+        if (now.st_size, now.st_mtime_ns) != (self._size, self._modified):
+            raise self._changed(now.st_size)
 
     def _changed(self, size: int) -> InputError:
         found = f"{size:,} bytes now, {self._size:,} before" if size != self._size else "its modification time differs"
@@ -158,16 +168,34 @@ class DiskFile(Content):
             return
         fd = self._open()
         try:
-            offset = 0
-            while offset < self._size:
-                try:
-                    start = os.lseek(fd, offset, os.SEEK_DATA)
-                except OSError:  # ENXIO: only a hole is left
-                    return
-                offset = min(os.lseek(fd, start, os.SEEK_HOLE), self._size)
-                yield start, offset - start
+            yield from allocated_ranges(fd, self._size)
+            # In a file that was cut meanwhile, the rest would pass for a hole.
+            self._check(os.fstat(fd))
+        except OSError as error:
+            raise InputError(f"cannot read: {error.strerror}", where=self.origin) from error
         finally:
             os.close(fd)
+
+
+def allocated_ranges(fd: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield (offset, length) of what the first `size` bytes of an open file have data for; the rest is holes.
+
+    Where the file system knows no holes, that is everything.  Other failures are OSError.
+    """
+    end = 0
+    while end < size:
+        try:
+            start = os.lseek(fd, end, os.SEEK_DATA)
+            if start >= size:
+                return
+            end = min(os.lseek(fd, start, os.SEEK_HOLE), size)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # only a hole is left
+                return
+            if error.errno not in {errno.EINVAL, errno.ENOTSUP}:
+                raise
+            start, end = end, size
+        yield start, end - start
 
 
 class Slice(Content):

@@ -1,3 +1,4 @@
+import errno
 import os
 import random
 
@@ -89,6 +90,80 @@ def test_a_file_that_changes_is_noticed(tmp_path, change):
     with pytest.raises(InputError) as caught:
         content.read()
     assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
+def test_only_regular_files_are_read(tmp_path, kind):
+    path = tmp_path / "x"
+    if kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.symlink_to("/dev/null")
+    with pytest.raises(InputError, match="expected a regular file") as caught:
+        DiskFile(path)
+    assert caught.value.where == str(path)
+
+
+@pytest.fixture
+def holey(tmp_path):
+    """Return a file of 8 blocks with data in the third."""
+    path = tmp_path / "holey"
+    with path.open("wb") as file:
+        file.truncate(8 * BLOCK_SIZE)
+        file.seek(2 * BLOCK_SIZE)
+        file.write(b"x" * BLOCK_SIZE)
+    return path
+
+
+def test_holes_are_left_out(holey):
+    ranges = list(DiskFile(holey).data_ranges())
+    if holey.stat().st_blocks * 512 >= 8 * BLOCK_SIZE:
+        pytest.skip("needs a file system with holes")
+    assert ranges[0][0] <= 2 * BLOCK_SIZE
+    assert sum(length for _, length in ranges) < 4 * BLOCK_SIZE
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.EOPNOTSUPP])
+@pytest.mark.parametrize("from_call", [1, 2, 3])
+def test_a_file_system_without_holes_has_data_everywhere(holey, monkeypatch, number, from_call):
+    monkeypatch.setattr(os, "lseek", failing_seek(number, from_call))
+    ranges = list(DiskFile(holey).data_ranges())
+    covered = set()
+    for offset, length in ranges:
+        covered |= set(range(offset // BLOCK_SIZE, -(-(offset + length) // BLOCK_SIZE)))
+    assert covered >= ({2} if from_call == 3 else {2, 3, 4, 5, 6, 7})
+    assert ranges[-1][0] + ranges[-1][1] == 8 * BLOCK_SIZE
+
+
+@pytest.mark.parametrize("from_call", [1, 2, 3])
+def test_other_failures_do_not_pass_for_holes(holey, monkeypatch, from_call):
+    monkeypatch.setattr(os, "lseek", failing_seek(errno.EIO, from_call))
+    with pytest.raises(InputError, match="cannot read: Input/output error") as caught:
+        list(DiskFile(holey).data_ranges())
+    assert caught.value.where == str(holey)
+
+
+def failing_seek(number, from_call):
+    """Return an lseek that fails from so many calls on."""
+    seek, calls = os.lseek, []
+
+    def lseek(fd, offset, whence):
+        calls.append(offset)
+        if len(calls) >= from_call:
+            raise OSError(number, os.strerror(number))
+        return seek(fd, offset, whence)
+
+    return lseek
+
+
+def test_a_file_that_is_cut_while_its_holes_are_sought_is_noticed(holey):
+    ranges = DiskFile(holey).data_ranges()
+    next(ranges)
+    os.truncate(holey, 3 * BLOCK_SIZE)
+    with pytest.raises(InputError, match="changed while it was being read"):
+        list(ranges)
 
 
 def test_sparse_writing_keeps_bytes_and_makes_holes(tmp_path):

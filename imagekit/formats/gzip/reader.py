@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from imagekit.content import BLOCK_SIZE, Content, is_zero
+from imagekit.content import BLOCK_SIZE, Content, allocated_ranges, is_zero
 from imagekit.errors import FormatError, InputError, OutputError
 from imagekit.formats.gzip.backends import inflater
 from imagekit.formats.gzip.writer import TRAILER
@@ -100,14 +100,10 @@ class _Temporary(Content):
             offset += count
 
     def data_ranges(self) -> Iterator[tuple[int, int]]:
-        end = 0
-        while end < self._size:
-            try:
-                start = os.lseek(self._fd, end, os.SEEK_DATA)
-            except OSError:  # ENXIO: only a hole is left
-                return
-            end = min(os.lseek(self._fd, start, os.SEEK_HOLE), self._size)
-            yield start, end - start
+        try:
+            yield from allocated_ranges(self._fd, self._size)
+        except OSError as error:
+            raise InputError(f"cannot read its temporary copy: {error.strerror}", where=self._origin) from error
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         view = memoryview(data)
