@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, nearest
 
 MOST_LINKS = 40
 """Symbolic links that are followed in one path before it counts as a circle (Linux' and illumos' own order)."""
@@ -130,6 +130,20 @@ class ProtoPath:
             if entry is not None:
                 return proto, entry, True
         return None
+
+    def nearest(self, path: str) -> str | None:
+        """Return the path most like one that no proto area has, or None when none is near."""
+        found = ""
+        for name in path.split("/"):
+            inner = f"{found}/{name}" if found else name
+            if self.lookup(inner) is None:
+                names = {other for proto in self.protos for other in proto.listing(found)}
+                near = nearest(name, sorted(names))
+                if near is None:
+                    return None
+                inner = f"{found}/{near}" if found else near
+            found = inner
+        return found
 
     def is_hidden(self, path: str) -> bool:
         """Tell whether a folder above `path` could not be listed, so that nobody knows what is in it."""

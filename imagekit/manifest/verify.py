@@ -85,7 +85,8 @@ def _prefixes(complete: Sequence[str], protos: ProtoPath) -> tuple[str, ...]:
     for prefix in prefixes:
         if prefix and protos.lookup(prefix) is None:
             places = ", ".join(str(proto.root) for proto in protos.protos)
-            hint = "--complete takes a path of the image, such as usr/vm"
+            near = protos.nearest(prefix)
+            hint = f"did you mean {near}?" if near else "--complete takes a path of the image, such as usr/vm"
             raise InputError(f"nothing is at {prefix} in {places}", where=f"--complete {prefix}", hint=hint)
     return prefixes
 

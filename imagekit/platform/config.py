@@ -1,16 +1,18 @@
 """imagekit.yaml of a workspace: what differs from how SmartOS is built.
 
 platform:
-complete: [usr/share/lib/zoneinfo]        # all below these in the proto areas has to be shipped
-prebuilt:
-etc/svc/repository.db: prebuilt/repository.db   # path in the image: file, relative to imagekit.yaml
-hooks:
-smf-import: [ssh, build-zone, smf_import]       # a command; the root of the image is its last argument
+  complete: [usr/share/lib/zoneinfo]                # all below these in the proto areas has to be shipped
+  prebuilt:
+    etc/svc/repository.db: prebuilt/repository.db   # path in the image: file, relative to imagekit.yaml
+  hooks:
+    smf-import: [ssh, build-zone, smf_import]       # a command; the root of the image is its last argument
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from reprlib import Repr
 
 from imagekit.errors import InputError, nearest
 
@@ -21,14 +23,22 @@ _KEYS = ("root-size", "usr-size", "complete", "prebuilt", "hooks")
 DEFAULT_COMPLETE = ("usr/share/lib/zoneinfo", "platform/i86pc/ucode")
 """What smartos-live's tzcheck and ucodecheck look at."""
 
+_LARGEST_FILE = 1 << 20
+_NUMBER = re.compile(r"0*[1-9][0-9]{0,11}")
+
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The configuration: sizes in KiB; `prebuilt` maps paths in the image to files, `hooks` names to commands."""
+    """The configuration, and the file that it is from, if any.
 
+    Sizes are in KiB; `complete` are paths in the image, None for smartos-live's; `prebuilt` maps paths in the image to
+    files, `hooks` names to commands.
+    """
+
+    path: Path | None = None
     root_kib: int | None = None
     usr_kib: int | None = None
-    complete: tuple[str, ...] = DEFAULT_COMPLETE
+    complete: tuple[str, ...] | None = None
     prebuilt: Mapping[str, Path] = field(default_factory=dict)
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
@@ -37,16 +47,16 @@ def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
     """Return the configuration in a file; `hooks` are the names that there are.  Raise InputError for all slips."""
     import yaml  # noqa: PLC0415 - most builds have no such file
 
+    # Every value is text here, so that "on" and "2026-01-01" are words.  The C loader cannot stand deep nesting.
     try:
-        # The C loader is several times quicker; libyaml may be missing on illumos.
-        document = yaml.load(path.read_bytes(), getattr(yaml, "CSafeLoader", yaml.SafeLoader))  # noqa: S506 - both are safe
-    except OSError as error:
-        raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
+        document = yaml.load(_read(path), yaml.BaseLoader)  # noqa: S506 - it makes text, lists and mappings only
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"not YAML: {error.problem}", where=f"{path}{line}") from error
     except yaml.YAMLError as error:
         raise InputError(f"not YAML: {error}", where=str(path)) from error
+    except RecursionError:
+        raise InputError("not a configuration: it is nested too deep", where=str(path)) from None
     reader = _Reader(path)
     top = reader.mapping(document or {}, "the file", ("platform",))
     section = reader.mapping(top.get("platform") or {}, "platform", _KEYS)
@@ -54,12 +64,34 @@ def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
     commands = reader.mapping(section.get("hooks") or {}, "hooks", hooks)
     complete = section.get("complete")
     return Config(
+        path=path,
         root_kib=reader.count(section.get("root-size"), "root-size"),
         usr_kib=reader.count(section.get("usr-size"), "usr-size"),
-        complete=DEFAULT_COMPLETE if complete is None else reader.words(complete, "complete"),
+        complete=None if complete is None else tuple(one.strip("/") for one in reader.words(complete, "complete")),
         prebuilt={name.strip("/"): path.parent / reader.word(file, name) for name, file in prebuilt.items()},
-        hooks={name: reader.words(command, name) for name, command in commands.items()},
+        hooks={name: reader.command(command, name) for name, command in commands.items()},
     )
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            data = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
+    if len(data) > _LARGEST_FILE:
+        raise InputError(f"not a configuration: it has more than {_LARGEST_FILE:,} bytes", where=str(path))
+    return data
+
+
+def _short() -> Repr:
+    """Return what shows a value of the file, and of a large or deeply nested one the beginning."""
+    short = Repr()
+    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 3, 3, 60
+    return short
+
+
+_SHORT = _short()
 
 
 class _Reader:
@@ -78,7 +110,7 @@ class _Reader:
             if known is not None and key not in known:
                 near = nearest(key, known)
                 hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
-                raise InputError(f"unknown key {key!r} in {name}", where=str(self._path), hint=hint)
+                raise InputError(f"unknown key {_SHORT.repr(key)} in {name}", where=str(self._path), hint=hint)
         return value
 
     def words(self, value: object, name: str) -> tuple[str, ...]:
@@ -87,11 +119,20 @@ class _Reader:
             raise self._wrong(name, "a list", value)
         return tuple(self.word(item, name) for item in value)
 
+    def command(self, value: object, name: str) -> tuple[str, ...]:
+        """Return a list of strings that starts with a program."""
+        words = self.words(value, name)
+        if not words:
+            raise self._wrong(name, "a program and its arguments", value)
+        return words
+
     def count(self, value: object, name: str) -> int | None:
         """Return a number of at least 1, or None when there is none."""
-        if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < 1):
+        if value is None:
+            return None
+        if not isinstance(value, str) or _NUMBER.fullmatch(value) is None:
             raise self._wrong(name, "a number", value)
-        return value
+        return int(value)
 
     def word(self, value: object, name: str) -> str:
         """Return a string."""
@@ -100,4 +141,4 @@ class _Reader:
         return value
 
     def _wrong(self, name: str, expected: str, value: object) -> InputError:
-        return InputError(f"{name}: expected {expected}, found {value!r}", where=str(self._path))
+        return InputError(f"{name}: expected {expected}, found {_SHORT.repr(value)}", where=str(self._path))

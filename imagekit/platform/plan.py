@@ -10,10 +10,12 @@ from imagekit.errors import InputError
 from imagekit.manifest.accounts import read_accounts
 from imagekit.manifest.findings import Finding, FindingsError
 from imagekit.manifest.lint import lint
+from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.sources import parse_files, read_manifests
 from imagekit.manifest.verify import verify
 from imagekit.platform import password, versions
 from imagekit.platform.assemble import assemble
+from imagekit.platform.config import DEFAULT_COMPLETE
 from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import Step, plan_hooks, put_prebuilt
 from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, plan_images
@@ -119,9 +121,7 @@ def plan(request: Request) -> Plan:
 def _resolve(inputs: Inputs, time: int, *, strict: bool) -> tuple[Tree, list[str]]:
     """Return the tree that the manifest describes, checked against the proto areas in the same go."""
     directives = read_manifests(inputs.manifests)
-    complete = [
-        prefix for prefix in inputs.config.complete if any((proto / prefix).exists() for proto in inputs.protos)
-    ]
+    complete = _complete(inputs)
     verified = verify(directives, inputs.protos, complete=complete, mtime=time)
     findings = [*verified.findings, *(_lint(inputs) if strict else ())]
     fatal: list[Finding] = []
@@ -136,6 +136,25 @@ def _resolve(inputs: Inputs, time: int, *, strict: bool) -> tuple[Tree, list[str
     return verified.tree, [f"{finding.where}: {finding.code}: {finding.message}" for finding in others]
 
 
+def _complete(inputs: Inputs) -> list[str]:
+    """Return the paths below which all has to be shipped: those configured, or those of the default that are there.
+
+    Raise InputError for those configured that no proto area has.
+    """
+    protos = ProtoPath(inputs.protos)
+    if inputs.config.complete is None:
+        return [prefix for prefix in DEFAULT_COMPLETE if protos.lookup(prefix) is not None]
+    missing = [prefix for prefix in inputs.config.complete if prefix and protos.lookup(prefix) is None]
+    if missing:
+        nearby = [near for near in map(protos.nearest, missing) if near]
+        raise InputError(
+            f"complete: nothing is at {', '.join(missing)} in {', '.join(map(str, inputs.protos))}",
+            where=str(inputs.config.path),
+            hint=f"did you mean {', '.join(nearby)}?" if nearby else "these are paths of the image, such as usr/vm",
+        )
+    return list(inputs.config.complete)
+
+
 def _lint(inputs: Inputs) -> list[Finding]:
     return lint(parse_files(inputs.manifests), read_accounts(inputs.protos))
 
@@ -143,7 +162,7 @@ def _lint(inputs: Inputs) -> list[Finding]:
 def _is_fatal(finding: Finding, complete: Sequence[str]) -> bool:
     """Tell whether a platform cannot be made: a link that differs in the proto area matters where all is checked."""
     if finding.code in {"M403", "M404"}:
-        return finding.path.startswith(tuple(f"{prefix}/" for prefix in complete))
+        return finding.path.startswith(tuple(f"{prefix}/" if prefix else "" for prefix in complete))
     return finding.severity == "error"
 
 

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import tarfile
+import textwrap
 
 import pytest
 
@@ -352,11 +353,65 @@ class TestHooks:
             ("platform: {complete: usr}", "complete: expected a list"),
             ("platform: {root-size: big}", "root-size: expected a number, found 'big'"),
             ("platform: {prebuilt: {etc/svc/repository.db: nowhere}}", "nowhere: cannot read"),
+            ("platform: {prebuilt: {etc/x: .}}", "found a folder, expected a regular file"),
+            ("platform: {prebuilt: {etc/svc/repository.db: proto}}", "found a folder, expected a regular file"),
+            ("platform: {hooks: {whatis: []}}", "whatis: expected a program and its arguments, found []"),
+            ("platform: {complete: [usr/share/lib/zonefino]}", "did you mean usr/share/lib/zoneinfo?"),
+            (
+                "platform: {complete: [nothing/like, it, usr/bni]}",
+                "imagekit.yaml: complete: nothing is at nothing/like, it, usr/bni in",
+            ),
+            ("platform: {complete: }", "complete: expected a list, found ''"),
+            ("platform: {root-size: 0}", "root-size: expected a number, found '0'"),
+            ("platform: {root-size: 9999999999999999999}", "root-size: expected a number"),
+            (f"platform: {{root-size: {'9' * 5000}}}", "root-size: expected a number, found '9999"),
+            ("platform: {root-size: 2026-13-45}", "root-size: expected a number, found '2026-13-45'"),
+            ("[" * 100_000, "nested too deep"),
+            ("#" * 2_000_000, "it has more than 1,048,576 bytes"),
         ],
     )
     def test_a_slip_in_the_configuration(self, ws, text, says):
         (ws / "imagekit.yaml").write_text(text)
         assert says in fails(ws)
+
+    def test_a_typo_does_not_turn_the_check_off(self, ws):
+        (ws / "proto/usr/bin/stray").write_bytes(b"x")
+        config = ws / "imagekit.yaml"
+        whole = config.read_text()
+        config.write_text(whole + "  complete: [/usr/bin/]\n")
+        assert "M405" in fails(ws)
+        config.write_text(whole + "  complete: [/]\n")
+        assert "M405" in fails(ws)
+        config.write_text(whole + "  complete: []\n")
+        build(ws)
+
+    def test_default_paths_need_not_be_there(self, ws):
+        shutil.rmtree(ws / "proto/platform/i86pc/ucode", ignore_errors=True)
+        build(ws)
+
+    def test_aliases_do_not_blow_up(self, tmp_path):
+        """Ten lists, each of ten times the one before: 10^10 words, were they told."""
+        from imagekit.errors import InputError
+        from imagekit.platform.config import read_config
+
+        config = tmp_path / "imagekit.yaml"
+        lists = ["&a0 [word, word, word, word, word, word, word, word, word, word]"]
+        lists += [f"&a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 10)]
+        for text in ("complete: [", "root-size: [", "hooks: [", "prebuilt: {x: ["):
+            config.write_text(f"platform: {{{text}{', '.join(lists)}]{'}' * text.count('{')}}}\n")
+            with pytest.raises(InputError) as caught:
+                read_config(config, ())
+            assert len(str(caught.value)) < 1000
+
+    def test_the_example_of_the_documentation_is_one(self, tmp_path):
+        from imagekit.platform import config
+
+        text = textwrap.dedent(config.__doc__.partition("\n\n")[2])
+        (tmp_path / "imagekit.yaml").write_text(text)
+        found = config.read_config(tmp_path / "imagekit.yaml", ("smf-import",))
+        assert found.complete == ("usr/share/lib/zoneinfo",)
+        assert found.prebuilt == {"etc/svc/repository.db": tmp_path / "prebuilt/repository.db"}
+        assert found.hooks == {"smf-import": ("ssh", "build-zone", "smf_import")}
 
 
 def fails(ws, *options, status=1):

@@ -192,6 +192,10 @@ def test_unshipped_files(proto: Path):
     )
     with pytest.raises(InputError, match=f"--complete usr/bni: nothing is at usr/bni in {proto}"):
         check(MANIFEST, proto, complete=("usr/bni",))
+    for slip, hint in (("urs/bni", "did you mean usr/bin?"), ("usr/xyz", "--complete takes a path of the image")):
+        with pytest.raises(InputError) as caught:
+            check(MANIFEST, proto, complete=(slip,))
+        assert caught.value.hint.startswith(hint)
 
 
 def test_the_first_proto_area_counts(proto: Path, tmp_path: Path):
