@@ -178,6 +178,10 @@ class Tree:
     def __len__(self) -> int:
         return len(self._entries)
 
+    def copy(self) -> "Tree":
+        """Return a tree of the same entries, to be changed on its own."""
+        return Tree.of((entry for entry in self if entry.path), self.root)
+
     def children(self, path: str) -> list[Entry]:
         """Return the entries of the directory at `path`, in the order of their adding."""
         return [self._entries[child] for child in self._children[path]]

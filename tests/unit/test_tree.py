@@ -59,3 +59,13 @@ def test_remove_takes_what_is_below():
     tree.remove("b")
     assert [entry.path for entry in tree] == ["", "a", "b-link"]
     tree.add(Directory(path="b"))
+
+
+def test_a_copy_goes_its_own_way():
+    tree = sample()
+    tree.replace(Directory(path="", mode=0o711))
+    copy = tree.copy()
+    assert (list(copy), copy.root) == (list(tree), tree.root)
+    copy.remove("b")
+    copy.replace(File(path="c", content=Bytes(b"3")))
+    assert [entry.path for entry in tree] == ["", "b", "b/z", "b/a", "a", "b-link"]
