@@ -25,14 +25,15 @@ PASSWORD = "root.password"  # noqa: S105 - a file name
 def assemble(plan: "Plan") -> list[Product]:
     """Make all that a platform consists of; return the summaries of the boot archive and the tarball."""
     output = plan.inputs.output
-    images = _final_images(plan)
-    with progress_bar("md5", images.shipped.total) as progress:
-        shipped = images.shipped.text(progress)
     with Outputs() as outputs:
         folder = outputs.folder(output / plan.name)
         contents = _Folder(folder, plan.time)
-        # Scratch space beside the outputs, since the system's may be small: the compressed /usr has 200 MB.
+        # Scratch space beside the outputs, since the system's may be small: the compressed /usr has 200 MB, and what
+        # the target's programs work on is as large as the image.
         with tempfile.TemporaryDirectory(prefix=".imagekit-", dir=output) as scratch:
+            images = _final_images(plan, Path(scratch))
+            with progress_bar("md5", images.shipped.total) as progress:
+                shipped = images.shipped.text(progress)
             usr = _compressed_usr(images, Path(scratch))
             root = images.complete_root(usr, plan.sizes, plan.time)
             archive, sha1 = contents.stream(ARCHIVE, root.content("boot_archive"))
@@ -54,11 +55,10 @@ def assemble(plan: "Plan") -> list[Product]:
     return [archive, tarball]
 
 
-def _final_images(plan: "Plan") -> Images:
+def _final_images(plan: "Plan", scratch: Path) -> Images:
     """Run the target's programs where there are any, and plan the images anew for what they made."""
-    if run_commands(plan.tree, plan.steps, plan.inputs.root, plan.time):
-        return plan_images(plan.tree, plan.sizes, plan.time)
-    return plan.images
+    tree = run_commands(plan.tree, plan.steps, plan.inputs.root, plan.time, scratch)
+    return plan.images if tree is None else plan_images(tree, plan.sizes, plan.time)
 
 
 def _compressed_usr(images: Images, scratch: Path) -> Content:

@@ -79,7 +79,7 @@ def plan_hooks(config: Config, root: Path) -> tuple[list[Step], list[str]]:
         prebuilt = {path: DiskFile(config.prebuilt[path]) for path in hook.makes if path in config.prebuilt}
         command = config.hooks.get(hook.name)
         if command is None and sys.platform.startswith("sunos") and (root / hook.command[0]).exists():
-            command = (str(root / hook.command[0]), *hook.command[1:])
+            command = (str((root / hook.command[0]).absolute()), *hook.command[1:])
         step = Step(hook, prebuilt, None if prebuilt else command)
         if step.is_skipped:
             warnings.append(
@@ -101,30 +101,33 @@ def put_prebuilt(tree: Tree, steps: Sequence[Step], time: int) -> None:
             put_file(tree, path, content, time=time)
 
 
-def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int) -> bool:
-    """Run the commands, each on a copy of the tree on disk, and take what they made; tell whether there was any.
+def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int, scratch: Path) -> Tree | None:
+    """Run the commands, each on a copy of the tree on disk; return a tree with what they made, None without commands.
 
-    Raise InputError when one fails or does not make its files.
+    The copy is as large as the image; it lies in `scratch` while they run.  Raise InputError when a command fails or
+    does not make its files.
     """
     due = [step for step in steps if step.command is not None]
     if not due:
-        return False
-    with tempfile.TemporaryDirectory(prefix="imagekit-hooks-") as scratch:
-        image = Path(scratch, "root")
+        return None
+    result = tree.copy()
+    # The commands run in the workspace, so the place of the copy has to be an absolute path.
+    with tempfile.TemporaryDirectory(prefix="hooks-", dir=scratch.absolute()) as folder_name:
+        image = Path(folder_name, "root")
         folder.extract(tree, image)
         for step in due:
             _run(step, image, root)
             for path in step.hook.makes:
                 made = image / path
                 if made.is_file():
-                    put_file(tree, path, Bytes(made.read_bytes(), f"made by {step.hook.name}"), time=time)
+                    put_file(result, path, Bytes(made.read_bytes(), f"made by {step.hook.name}"), time=time)
                     # The tools make these for everybody to read.
-                    tree.replace(replace(tree[path], mode=0o444))
+                    result.replace(replace(result[path], mode=0o444))
             if not any((image / path).is_file() for path in step.hook.makes):
                 raise InputError(
                     f"it ended well, and made none of {', '.join(step.hook.makes)}", where=f"hook {step.hook.name}"
                 )
-    return True
+    return result
 
 
 def _run(step: Step, image: Path, root: Path) -> None:

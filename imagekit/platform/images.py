@@ -34,13 +34,14 @@ class Images:
 
     def complete_root(self, usr_archive: Content, sizes: Sizes, time: int) -> ufs.Plan:
         """Plan / again, with the compressed /usr in it."""
-        self.root_tree.replace(File(path=USR_ARCHIVE, mode=0o600, mtime=time, content=usr_archive))
-        return plan_root(self.root_tree, sizes, time)
+        whole = self.root_tree.copy()
+        whole.replace(File(path=USR_ARCHIVE, mode=0o600, mtime=time, content=usr_archive))
+        return plan_root(whole, sizes, time)
 
 
 def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
     """Plan both file systems from the whole image's tree, which is left as it is."""
-    whole = Tree.of((entry for entry in tree if entry.path), tree.root)
+    whole = tree.copy()
     shipped = ShippedFiles(whole)
     whole.add_parents(SHIPPED_PATH, mtime=time)
     whole.replace(File(path=SHIPPED_PATH, mode=0o644, mtime=time, content=shipped))

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+from pathlib import Path
 
 import pytest
 
@@ -334,6 +335,32 @@ class TestHooks:
         build(ws)
         assert images(ws)[0]["etc/svc/repository.db"].content.read() == b"imported\n"
 
+    def test_the_copy_lies_beside_the_output_and_the_plan_stays(self, ws, monkeypatch):
+        from imagekit.platform.plan import plan
+        from imagekit.platform.request import Request
+
+        tool = ws / "import"
+        tool.write_text('#!/bin/sh\nset -e\necho "$1" >> place\necho imported > "$1/etc/svc/repository.db"\n')
+        tool.chmod(0o755)
+        change(ws / "imagekit.yaml", ("    etc/svc/repository.db: prebuilt/repository.db\n", ""))
+        with (ws / "imagekit.yaml").open("a") as file:
+            file.write("  hooks: {smf-import: [./import]}\n")
+        monkeypatch.chdir(ws.parent)
+        made = plan(Request(root=Path("ws"), output=Path("out"), root_password="secret"))  # noqa: S106
+        before = list(made.tree), list(made.images.root_tree)
+        sums = []
+        for _ in range(2):
+            made.write()
+            sums.append({path: path.read_bytes() for path in Path("out").glob("*/i86pc/*/*") if path.is_file()})
+            assert (list(made.tree), list(made.images.root_tree)) == before
+        assert sums[0] == sums[1]
+        places = (ws / "place").read_text().splitlines()
+        assert len(places) == 2
+        for place in places:
+            assert Path(place).is_relative_to(ws.parent / "out")
+            assert not Path(place).exists()
+        assert sorted(path.name for path in Path("out").iterdir() if path.name.startswith(".")) == []
+
     def test_a_command_that_fails_stops_the_build(self, ws):
         tool = ws / "import"
         tool.write_text("#!/bin/sh\necho cannot do it; exit 3\n")
@@ -395,11 +422,18 @@ class TestHooks:
         from imagekit.platform.config import read_config
 
         config = tmp_path / "imagekit.yaml"
-        lists = ["&a0 [word, word, word, word, word, word, word, word, word, word]"]
-        lists += [f"&a{number} [{', '.join([f'*a{number - 1}'] * 10)}]" for number in range(1, 10)]
-        for text in ("complete: [", "root-size: [", "hooks: [", "prebuilt: {x: ["):
-            config.write_text(f"platform: {{{text}{', '.join(lists)}]{'}' * text.count('{')}}}\n")
-            with pytest.raises(InputError) as caught:
+        bomb = "word"
+        for level in range(10):
+            bomb = f"[&a{level} {bomb}{f', *a{level}' * 9}]"
+        for place in (
+            "complete: [BOMB]",
+            "root-size: BOMB",
+            "hooks: BOMB",
+            "prebuilt: {x: BOMB}",
+            "prebuilt: {x: {y: BOMB}}",
+        ):
+            config.write_text(f"platform: {{{place.replace('BOMB', bomb)}}}\n")
+            with pytest.raises(InputError, match="expected") as caught:
                 read_config(config, ())
             assert len(str(caught.value)) < 1000
 
