@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import click
 
-from imagekit.boot.console import Console
+from imagekit.boot.console import DEVICES, Console
 from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.errors import InputError
@@ -46,6 +46,10 @@ def _console(_context: click.Context, _parameter: click.Parameter, value: str) -
         raise click.BadParameter(f"{error} ({error.hint})") from None
 
 
+def _complete_console(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    return [device for device in DEVICES if device.startswith(incomplete)]
+
+
 def _stamp(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Stamp | None:
     try:
         return None if value is None else Stamp(value)
@@ -67,6 +71,7 @@ console = click.option(
     "-c",
     "--console",
     callback=_console,
+    shell_complete=_complete_console,
     default="text",
     metavar="DEVICE[:BAUD]",
     help="Primary console: text (or vga), ttya to ttyd; a serial port may have a speed.  [default: text]",

@@ -378,3 +378,17 @@ def test_every_verb_has_help():
         assert done.returncode == 0
         assert done.stdout.startswith(f"Usage: imagekit {verb}")
         assert done.stderr == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        ("imagekit us", {"usb"}),
+        ("imagekit usb -c tt", {"ttya", "ttyb", "ttyc", "ttyd"}),
+        ("imagekit manifest li", {"lint"}),
+    ],
+)
+def test_the_shell_completes_verbs_and_consoles(words, expected):
+    place = str(len(words.split()) - 1)
+    done = imagekit(cwd="/", COMP_WORDS=words, COMP_CWORD=place, _IMAGEKIT_COMPLETE="bash_complete", PYTHONSTARTUP="")
+    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == expected
