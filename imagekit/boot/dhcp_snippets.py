@@ -37,7 +37,7 @@ class Snippets:
 
     def isc(self) -> str:
         """Return the part of dhcpd.conf for ISC dhcpd."""
-        uefi = " or ".join(f"option smartos-architecture = {code}" for code in UEFI_ARCHITECTURES)
+        uefi = " or ".join(f"option smartos-architecture = 00:{code:02x}" for code in UEFI_ARCHITECTURES)
         ipxe = 'exists user-class and option user-class = "iPXE"'
         branches = [
             ("exists ipxe.multiboot or exists ipxe.multiboot2", self.script),
