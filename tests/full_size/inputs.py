@@ -78,8 +78,12 @@ def make_proto(folder):
     maker, manifests = SHARED / "tools/make-proto", SHARED / "data/manifests"
     if not maker.exists() or not manifests.is_dir():
         return None
-    command = [maker, "--manifests", manifests, "--seed-files", SHARED / "data/proto-seed", "--out", folder]
-    subprocess.run([sys.executable, *map(str, command)], check=True, capture_output=True)
+    command = [sys.executable, str(maker), "--manifests", str(manifests), "--out", str(folder)]
+    subprocess.run(command, check=True, capture_output=True)
+    seeds = SHARED / "data/proto-seed"
+    for seed in seeds.rglob("*"):  # without their modes: they may be read-only
+        if seed.is_file():
+            (folder / seed.relative_to(seeds)).write_bytes(seed.read_bytes())
     for path in folder.rglob("*"):
         if path.is_dir() and not path.is_symlink():
             path.chmod(0o755)
