@@ -1,3 +1,5 @@
+import uuid
+
 import pytest
 
 from imagekit.clock import Stamp, build_time, derived_uuid
@@ -16,14 +18,41 @@ def test_source_date_epoch_comes_first(monkeypatch):
     assert build_time(Stamp("20261122T000000Z")) == 1000000000
 
 
-@pytest.mark.parametrize("text", ["yesterday", "-5", "1e9", "\u0661"])
+@pytest.mark.parametrize(
+    "text", ["yesterday", "-5", "1e9", "\u0661", "9" * 5000, "253402300800", "0" * 5000 + "5", "5\n", " 5"]
+)
 def test_a_bad_epoch_is_an_error(monkeypatch, text):
     monkeypatch.setenv("SOURCE_DATE_EPOCH", text)
     with pytest.raises(InputError, match="SOURCE_DATE_EPOCH"):
         build_time(None)
 
 
-@pytest.mark.parametrize("text", ["", "2026", "20261322T000000Z", "20261122T000000"])
+@pytest.mark.parametrize("seconds", [0, 4102444800, 2**33, 253402300799])
+def test_an_epoch_is_what_it_says(monkeypatch, seconds):
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", str(seconds))
+    assert build_time(Stamp("20261122T000000Z")) == seconds
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "2026",
+        "20261322T000000Z",
+        "20261122T000000",
+        "202611T00000Z",
+        "2026112T000000Z",
+        "20261122T000000Z\n",
+        " 20261122T000000Z",
+        "2026112\u0662T000000Z",
+        "9" * 5000,
+        "19691231T235959Z",
+        "00000101T000000Z",
+        "20261122T000061Z",
+        "20260229T000000Z",
+        "20261122t000000z",
+    ],
+)
 def test_a_bad_stamp_is_an_error(text):
     with pytest.raises(InputError, match="build stamp"):
         Stamp(text)
@@ -32,3 +61,16 @@ def test_a_bad_stamp_is_an_error(text):
 def test_ids_depend_on_every_part_and_on_nothing_else():
     assert derived_uuid("a", "bc") == derived_uuid("a", "bc")
     assert len({derived_uuid("a", "bc"), derived_uuid("ab", "c"), derived_uuid("abc")}) == 3
+
+
+def test_ids_are_the_standard_s_and_stay_what_they_are():
+    namespace = uuid.UUID("6f1c3f0e-0d57-5c0c-9d0a-1d6c5f3f7c11")
+    for parts in (("usb", "platform-20261122T000000Z", "disk"), ("sch\u00f6n",), ()):
+        assert derived_uuid(*parts) == uuid.uuid5(namespace, "\0".join(parts))
+    assert derived_uuid("usb", "disk").version == 5
+
+
+def test_names_that_are_no_utf_8_have_ids():
+    names = [b"caf\xe9", b"caf\xe8", "caf\u00e9".encode()]
+    ids = {derived_uuid("file", name.decode("utf-8", "surrogateescape")) for name in names}
+    assert len(ids) == 3
