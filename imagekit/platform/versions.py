@@ -1,6 +1,7 @@
 """What a platform says about its own build: the git state of its sources, and /etc/release."""
 
 import json
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,8 @@ _REPOSITORIES = (
     ("projects/illumos", "illumos-joyent"),
     ("projects/illumos-extra", "illumos-extra"),
 )
+
+_TRUST = {"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_GLOBAL"}
 
 
 def git_status(root: Path, time: int) -> tuple[str, list[str]]:
@@ -45,11 +48,12 @@ def _folders(root: Path) -> Iterator[tuple[Path, str]]:
 def _record(folder: Path, name: str) -> dict[str, str] | None:
     if not (folder / ".git").exists():
         return None
-    revision, date = _git(folder, "rev-parse", "HEAD"), _git(folder, "log", "-n", "1", "--format=%ct")
+    revision = _git(folder, "rev-parse", "HEAD")
+    date = _git(folder, "log", "-n", "1", "--no-show-signature", "--format=%ct")
     if revision is None or date is None:
         return None
     branch = _git(folder, "symbolic-ref", "--quiet", "--short", "HEAD") or f"(HEAD detached at {revision[:7]})"
-    url = _git(folder, "config", "remote.origin.url") or ""
+    url = _git(folder, "config", "--local", "remote.origin.url") or ""
     return {"repo": name, "branch": branch, "commit_date": date, "rev": revision, "url": url}
 
 
@@ -57,11 +61,26 @@ def _git(folder: Path, *arguments: str) -> str | None:
     """Return what git prints, or None when it fails, finds nothing, or is not installed."""
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, errors="replace", check=False
+            ["git", "-C", str(folder), *arguments],
+            env=_environment(folder),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            check=False,
         )
     except OSError:
         return None
     return done.stdout.strip() if done.returncode == 0 and done.stdout.strip() else None
+
+
+def _environment(folder: Path) -> dict[str, str]:
+    """Return an environment in which git tells of the repository in a folder, and of no other.
+
+    Of git's own variables only those stay that name its configuration files: these say whose folders it may trust.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("GIT_") or name in _TRUST}
+    return kept | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
 
 def release_text(stamp: Stamp, status: str) -> str:

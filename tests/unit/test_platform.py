@@ -304,6 +304,52 @@ def test_git_state_of_the_sources(ws, need):
     assert records[2]["warning"] == "no git metadata available"
 
 
+def repository(folder, message):
+    """Make a repository with one commit; return the commit's id."""
+    git = ["git", "-c", "user.name=A", "-c", "user.email=a@example.org", "-C", folder]
+    folder.mkdir(parents=True, exist_ok=True)
+    subprocess.run(["git", "init", "-q", "-b", "release", folder], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", message], check=True)
+    return subprocess.run([*git, "rev-parse", "HEAD"], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.mark.parametrize(
+    "variables",
+    [
+        {"GIT_DIR": "OTHER/.git"},
+        {"GIT_DIR": "OTHER/.git", "GIT_WORK_TREE": "OTHER", "GIT_INDEX_FILE": "/nonexistent"},
+        {"GIT_COMMON_DIR": "OTHER/.git", "GIT_OBJECT_DIRECTORY": "OTHER/.git/objects"},
+        {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "remote.origin.url", "GIT_CONFIG_VALUE_0": "https://elsewhere"},
+        {"GIT_CONFIG_PARAMETERS": "'remote.origin.url'='https://elsewhere'"},
+        {"GIT_CONFIG_GLOBAL": "OTHER/config"},
+    ],
+)
+def test_git_tells_of_the_workspace_whatever_the_environment_says(tmp_path, monkeypatch, need, variables):
+    from imagekit.platform.versions import git_status
+
+    need("git")
+    other = tmp_path / "other"
+    head, elsewhere = repository(tmp_path / "ws", "here"), repository(other, "there")
+    (other / "config").write_text('[remote "origin"]\nurl = https://elsewhere\n[log]\nshowSignature = true\n')
+    assert head != elsewhere
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.replace("OTHER", str(other)))
+    text, warnings = git_status(tmp_path / "ws", 0)
+    (record,) = json.loads(text)
+    assert (record["rev"], record["url"], warnings) == (head, "", [])
+
+
+def test_git_tells_of_no_repository_around(tmp_path, need):
+    from imagekit.platform.versions import git_status
+
+    need("git")
+    repository(tmp_path, "around")
+    (tmp_path / "ws/.git").mkdir(parents=True)
+    text, warnings = git_status(tmp_path / "ws", 7)
+    assert json.loads(text) == [{"repo": "smartos-live", "date": "7", "warning": "no git metadata available"}]
+    assert "git knows nothing of it" in warnings[0]
+
+
 def test_fit_lets_the_images_grow(ws):
     said = imagekit("platform", "--root-size", "600", cwd=ws)
     assert said.returncode == 1
