@@ -17,7 +17,7 @@ from imagekit.cli import options
 @click.option(
     "--content", is_flag=True, help="Print SHA-256, MD5, size and path of every file (findings go to stderr)."
 )
-@click.option("-v", "--suppliers", is_flag=True, help="List which proto area supplies each file; show notes, too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show notes, too, and which proto area supplies each file.")
 @options.as_json
 @click.pass_context
 def command(
@@ -28,7 +28,7 @@ def command(
     modes: bool,
     unshipped: bool,
     content: bool,
-    suppliers: bool,
+    verbose: bool,
     as_json: bool,
 ) -> None:
     """Check a manifest against a proto area.
@@ -53,7 +53,7 @@ def command(
     if as_json:
         options.print_json(report.document(found, done))
     else:
-        options.print_lines(report.lines(found, suppliers=suppliers, unshipped=unshipped), err=content)
+        options.print_lines(report.lines(found, verbose=verbose, unshipped=unshipped), err=content)
         options.print_lines(map(str, done or ()))
     if not found.is_good:
         ctx.exit(1)

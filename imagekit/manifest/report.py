@@ -18,11 +18,11 @@ def add_sums(found: Verification) -> tuple[Verification, list[Sum]]:
     return replace(found, findings=tuple(in_order([*found.findings, *late]))), done
 
 
-def lines(found: Verification, *, suppliers: bool = False, unshipped: bool = False) -> Iterator[str]:
-    """Yield the findings, what was asked for besides, and a summary; notes only with `suppliers`."""
-    shown = [finding for finding in found.findings if suppliers or finding.severity != "note"]
+def lines(found: Verification, *, verbose: bool = False, unshipped: bool = False) -> Iterator[str]:
+    """Yield the findings, what was asked for besides, and a summary; notes and suppliers only when `verbose`."""
+    shown = [finding for finding in found.findings if verbose or finding.severity != "note"]
     yield from map(str, shown)
-    if suppliers:
+    if verbose:
         yield from (f"{path}: from {proto}" for path, proto in found.suppliers.items())
     if unshipped:
         yield from (f"{path}: no manifest ships it" for path in found.unshipped)

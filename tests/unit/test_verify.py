@@ -303,7 +303,8 @@ def test_the_text(proto: Path, manifest: Path):
         "10 entries, files found: 4, files that no manifest ships: 1 (--unshipped lists them)",
         "1 note",
     ]
-    full = run("-m", manifest, "-p", proto, "--unshipped", "-v")
+    full = run("-m", manifest, "-p", proto, "--unshipped", "--verbose")
+    assert run("-m", manifest, "-p", proto, "--unshipped", "-v").stdout == full.stdout
     assert full.stdout.splitlines() == [
         f"{manifest}:10: M409 note: var is in no proto area; the manifest's line is enough to make it",
         *(f"{path}: from {proto}" for path in ("etc/group", "etc/passwd", "usr/bin/cp", "usr/bin/ls")),
