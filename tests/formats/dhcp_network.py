@@ -107,9 +107,11 @@ def main(folder, *server):
             os._exit(0)
         os.read(started, 1)
         ip("link", "set", "pxe1", "netns", str(child))
+        os.write(go, b".")
+        while b"LOWER_UP" not in subprocess.run(["ip", "link", "show", "pxe0"], check=True, capture_output=True).stdout:
+            time.sleep(0.01)  # Kea would not wait for the cable
         process = subprocess.Popen(server, stdout=log, stderr=log)
         try:
-            os.write(go, b".")
             while os.waitpid(child, os.WNOHANG) == (0, 0):
                 if process.poll() is not None:
                     os.kill(child, signal.SIGKILL)
