@@ -53,6 +53,8 @@ def _problem(value: str) -> str | None:
         return "holds both kinds of quotes, so that it cannot be quoted itself"
     if "  " in value or value != value.strip():
         return "has spaces that iPXE drops: at an end, or more than one"
+    if any(word.startswith("#") or word in {"||", "&&", ";"} for word in value.split()[1:]):
+        return "holds a word (# ..., ||, && or ;) with which an iPXE command ends"
     if "${" in value:
         return "holds ${, which iPXE replaces"
     if "\\" in value:

@@ -3,10 +3,13 @@
 import re
 
 import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
 
 from imagekit.boot.console import Console
 from imagekit.boot.ipxe import Boot, ModuleLine, limit_warnings, menu, straight
 from imagekit.boot.kernel_arguments import BootProperty, argument, disagreements, quoted
+from imagekit.boot.loader_conf import loader_conf, read_loader_conf
 from imagekit.boot.loader_warnings import loader_warnings
 from imagekit.errors import InputError
 
@@ -50,17 +53,22 @@ class Ipxe:
             at = self.line(lines[at], at + 1)
 
     def line(self, line, following):
+        commands = [("", [])]  # what stands before each command, and its words
+        for word in line.split():
+            if word.startswith("#"):
+                break
+            if word in {"||", "&&", ";"}:
+                commands.append((word, []))
+            else:
+                commands[-1][1].append(word)
         fine = True
-        for separator, part in re.findall(r"(^|&&|\|\|)\s*((?:(?!&&|\|\|).)*)", line):
+        for separator, words in commands:
             if (separator == "&&" and not fine) or (separator == "||" and fine):
                 continue
-            if not part.strip():
-                fine = True
-                continue
-            command, *words = self.expand(part).split()
+            command, *arguments = self.expand(" ".join(words)).split() or [""]
             if command == "goto":
-                return self.labels[words[0]]
-            fine = self.command(command, words)
+                return self.labels[arguments[0]]
+            fine = not command or self.command(command, arguments)
             if self.ended:
                 break
         return following
@@ -286,7 +294,23 @@ class TestProperties:
 
     @pytest.mark.parametrize(
         "text",
-        ["a", "=b", "1a=b", "a b=c", "a,b=c", "a=", "a=ä", "a=b\nc", "a=b  c", "a= b", "a=${x}", "a=\"b'", "a=b\\c"],
+        [
+            "a",
+            "=b",
+            "1a=b",
+            "a b=c",
+            "a,b=c",
+            "a=",
+            "a=ä",
+            "a=b\nc",
+            "a=b  c",
+            "a= b",
+            "a=${x}",
+            "a=b || c",
+            "a=b #c",
+            "a=\"b'",
+            "a=b\\c",
+        ],
     )
     def test_refused(self, text):
         with pytest.raises(InputError):
@@ -298,6 +322,37 @@ class TestProperties:
         found = re.findall(r"(\w+)=(?:\"([^\"]*)\"|'([^']*)'|([^,]*))(?:,|$)", text)
         assert {name: "".join(parts) for name, *parts in found} == values
         assert quoted("plain") == "plain"
+
+
+WORDS = st.sampled_from(
+    ["||", "&&", ";", "#", "#a", "a&&b", "a;", "b#", "1,2", '"', "'", "it's", "$5$a", "${a}", "=", "\\"]
+)
+VALUES = st.one_of(
+    st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=40),
+    st.lists(WORDS, min_size=1, max_size=4).map(" ".join),
+)
+
+
+@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9_.-]{0,9}", fullmatch=True), VALUES, max_size=5))
+def test_values_come_back_from_every_boot_program(values):
+    """What is accepted reaches the kernel the same by iPXE (which splits at spaces) and by loader.conf."""
+    accepted = {}
+    for name, value in values.items():
+        try:
+            one = BootProperty.parse(f"{name}={value}")
+        except InputError:
+            continue
+        accepted[one.name] = one.value
+    assume(not any(name in accepted for name in ("console", "smartos")))
+    accepted = {name: value for name, value in accepted.items() if not name.endswith("-mode")}
+    line = run(straight(boot(given=accepted), Console()))[0]
+    found = re.findall(r"""([\w.-]+)=(?:"([^"]*)"|'([^']*)'|([^,]*))(?:,|$)""", line.partition(" -B ")[2])
+    expected = {"console": "text", "smartos": "true", **accepted}
+    assert {name: "".join(parts) for name, *parts in found} == expected
+    conf = loader_conf(Console(), accepted.items()).decode("ascii")
+    variables, stop = read_loader_conf(conf)
+    assert stop is None
+    assert {name: variables[name] for name in accepted} == accepted
 
 
 class TestDisagreements:
