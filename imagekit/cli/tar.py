@@ -6,37 +6,11 @@ import click
 
 from imagekit.cli import options
 from imagekit.clock import Stamp
-from imagekit.errors import InputError
-
-
-def _stamp(_ctx: click.Context, _param: click.Parameter, value: str | None) -> Stamp | None:
-    try:
-        return Stamp(value) if value is not None else None
-    except InputError as error:
-        raise click.BadParameter(f"{error} ({error.hint})") from error
 
 
 @click.command("tar")
-@click.option(
-    "-m",
-    "--manifest",
-    "manifests",
-    type=click.Path(path_type=Path),
-    required=True,
-    multiple=True,
-    metavar="FILE|DIR",
-    help="A manifest, a folder of manifests, or - for standard input; may be repeated.",
-)
-@click.option(
-    "-p",
-    "--proto",
-    "protos",
-    type=options.FOLDER,
-    required=True,
-    multiple=True,
-    metavar="DIR",
-    help="A proto area; of several the first that has a file supplies it.",
-)
+@options.manifests
+@options.protos
 @click.option(
     "-o",
     "--output",
@@ -45,12 +19,7 @@ def _stamp(_ctx: click.Context, _param: click.Parameter, value: str | None) -> S
     metavar="FILE",
     help="The tarball; compressed unless the name ends in .tar.",
 )
-@click.option(
-    "--stamp",
-    callback=_stamp,
-    metavar="STAMP",
-    help="The build stamp, such as 20261122T000000Z: the time of all entries.  [default: SOURCE_DATE_EPOCH, else 1980]",
-)
+@options.stamp
 @options.dry_run
 @options.as_json
 def command(
@@ -63,12 +32,14 @@ def command(
 ) -> None:
     """Make a tarball of what a manifest ships.
 
-    Owners and modes are the manifest's; names become numbers through the proto area's etc/passwd and etc/group.
+    Owners and modes are the manifest's; names become numbers through the proto area's etc/passwd and etc/group. All
+    entries have the time of the build stamp; without any it is 1980.
 
     \b
-      imagekit tar -m manifest -p proto -o platform.tgz
+      imagekit tar -o platform.tgz
+      imagekit tar -m manifest -p proto -o platform.tar
     """
-    from imagekit.media import tarball  # noqa: PLC0415 - keeps --help quick
+    from imagekit.platform import tarball  # noqa: PLC0415 - keeps --help quick
 
-    request = tarball.Request(manifests, protos, output, stamp)
+    request = tarball.Request(output=output, manifests=manifests, protos=protos, stamp=stamp)
     options.carry_out(tarball.plan(request), dry_run=dry_run, as_json=as_json)

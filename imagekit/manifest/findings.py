@@ -73,6 +73,11 @@ class Finding:
         """File and line when a line is concerned, else the path."""
         return f"{self.file}:{self.line}" if self.line else self.file or self.path
 
+    @property
+    def brief(self) -> str:
+        """Place, code and message: for where the severity is said already."""
+        return f"{self.where}: {self.code}: {self.message}"
+
     def __str__(self) -> str:
         return f"{self.where}: {self.code} {self.severity}: {self.message}"
 
@@ -90,7 +95,7 @@ class FindingsError(InputError):
             found = self.findings[0]
             super().__init__(f"{found.code}: {found.message}", where=found.where, hint=hint)
         else:
-            listing = "".join(f"\n  {found.where}: {found.code}: {found.message}" for found in self.findings)
+            listing = "".join(f"\n  {found.brief}" for found in self.findings)
             super().__init__(f"{what}: {len(self.findings)} problems{listing}", hint=hint)
 
 

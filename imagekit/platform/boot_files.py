@@ -8,11 +8,11 @@ from pathlib import Path
 from imagekit.clock import build_time
 from imagekit.content import Bytes
 from imagekit.formats import folder, tar
-from imagekit.manifest.resolve import resolve
-from imagekit.manifest.sources import read_manifests, workspace_manifests
+from imagekit.manifest.sources import workspace_manifests
 from imagekit.output import Outputs
 from imagekit.platform.fixups import put_file
 from imagekit.platform.request import Inputs, Request, find_inputs
+from imagekit.platform.tarball import entries_data, shipped_tree
 from imagekit.product import Product, write_product
 from imagekit.tree import File, Tree
 
@@ -53,7 +53,7 @@ class Plan:
             "kind": "boot",
             "folder": str(self.folder),
             "tarball": str(self.tarball),
-            "entries": [entry.path for entry in self.tree if entry.path],
+            "entries": entries_data(self.tree),
             "warnings": list(self.warnings),
         }
 
@@ -71,7 +71,6 @@ def plan(request: Request) -> Plan:
     manifests = request.manifests or tuple(workspace_manifests(request.root, MANIFESTS))
     inputs = find_inputs(replace(request, manifests=manifests))
     time = build_time(inputs.stamp)
-    resolved = resolve(read_manifests(manifests), inputs.protos, mtime=time, strict=request.strict)
-    put_file(resolved.tree, VERSION, Bytes(f"{inputs.stamp.text}\n".encode(), "build stamp"), time=time)
-    warnings = [f"{finding.where}: {finding.code}: {finding.message}" for finding in resolved.warnings]
-    return Plan(inputs=inputs, tree=resolved.tree, warnings=tuple(warnings))
+    tree, warnings = shipped_tree(manifests, inputs.protos, time=time, strict=request.strict)
+    put_file(tree, VERSION, Bytes(f"{inputs.stamp.text}\n".encode(), "build stamp"), time=time)
+    return Plan(inputs=inputs, tree=tree, warnings=warnings)

@@ -133,7 +133,7 @@ def _resolve(inputs: Inputs, time: int, *, strict: bool) -> tuple[Tree, list[str
     if fatal:
         hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
         raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
-    return verified.tree, [f"{finding.where}: {finding.code}: {finding.message}" for finding in others]
+    return verified.tree, [finding.brief for finding in others]
 
 
 def _complete(inputs: Inputs) -> list[str]:

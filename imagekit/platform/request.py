@@ -1,5 +1,6 @@
 """What `imagekit platform` is asked for, and where its inputs are found in a smartos-live workspace."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -68,8 +69,20 @@ def _config(request: Request) -> Config:
     return read_config(found, NAMES) if found.is_file() else Config()
 
 
-def find_stamp(protos: tuple[Path, ...]) -> Stamp:
-    """Return the build stamp that the first proto area with a file `buildstamp` carries."""
+def find_stamp(protos: Sequence[Path]) -> Stamp:
+    """Return the build stamp of the proto areas; raise InputError when they have none."""
+    stamp = proto_stamp(protos)
+    if stamp is None:
+        raise InputError(
+            "no build stamp: no proto area has a file buildstamp",
+            where=", ".join(map(str, protos)),
+            hint="give one: --stamp 20261122T000000Z",
+        )
+    return stamp
+
+
+def proto_stamp(protos: Sequence[Path]) -> Stamp | None:
+    """Return the build stamp that the first proto area with a file `buildstamp` carries, if any does."""
     for proto in protos:
         file = proto / "buildstamp"
         if file.is_file():
@@ -77,11 +90,7 @@ def find_stamp(protos: tuple[Path, ...]) -> Stamp:
                 return Stamp(_first_line(file))
             except InputError as error:
                 raise InputError(error.what, where=str(file), hint=error.hint) from None
-    raise InputError(
-        "no build stamp: no proto area has a file buildstamp",
-        where=", ".join(map(str, protos)),
-        hint="give one: --stamp 20261122T000000Z",
-    )
+    return None
 
 
 def _first_line(file: Path) -> str:

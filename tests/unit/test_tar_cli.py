@@ -43,9 +43,13 @@ def area(tmp_path: Path) -> Path:
 
 
 def imagekit(area: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    return run(area, "-m", "manifest", "-p", "proto", *arguments, **environment)
+
+
+def run(area: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
     return subprocess.run(
-        [sys.executable, "-m", "imagekit", "tar", "-m", "manifest", "-p", "proto", *arguments],
+        [sys.executable, "-m", "imagekit", "tar", *arguments],
         cwd=area,
         env={**kept, **environment},
         capture_output=True,
@@ -109,8 +113,27 @@ def test_dry_run_writes_nothing(area: Path) -> None:
     assert "archive  10,240 bytes before compression" in done.stdout
     plan = json.loads(imagekit(area, "-o", "x.tgz", "--dry-run", "--json").stdout)
     entries = {entry["path"]: entry for entry in plan["entries"]}
+    assert (plan["kind"], plan["compress"], plan["content_size"]) == ("tar", True, sum(map(len, FILES.values())))
     assert (entries["usr/private"]["uid"], entries["usr/private"]["size"]) == (77, 6)
     assert sorted(path.name for path in area.iterdir()) == ["manifest", "proto"]
+
+
+def test_a_workspace_needs_no_manifest_and_no_proto(area: Path) -> None:
+    done = run(area, "-o", "x.tgz")
+    assert done.returncode == 1
+    assert "no manifest was given, and no manifest.gen or manifest.d is here" in done.stderr
+    (area / "manifest").rename(area / "manifest.gen")
+    (area / "proto/buildstamp").write_text("20261122T000000Z\n")
+    assert run(area, "-o", "x.tgz").returncode == 0
+    with tarfile.open(area / "x.tgz") as archive:
+        assert {member.mtime for member in archive} == {1795305600}
+    assert run(area, "-o", "y.tgz", SOURCE_DATE_EPOCH="86400").returncode == 0
+    with tarfile.open(area / "y.tgz") as archive:
+        assert {member.mtime for member in archive} == {86400}
+    (area / "proto/buildstamp").write_text("today\n")
+    done = run(area, "-o", "x.tgz")
+    assert done.returncode == 1
+    assert "proto/buildstamp: not a build stamp: 'today'" in done.stderr
 
 
 def test_failures_leave_what_was_there(area: Path) -> None:
@@ -130,4 +153,6 @@ def test_wrong_usage_is_told(area: Path) -> None:
     done = imagekit(area, "-o", "x.tgz", "--stamp", "today")
     assert done.returncode == 2
     assert "not a build stamp: 'today'" in done.stderr
-    assert imagekit(area).returncode == 2
+    done = imagekit(area)
+    assert done.returncode == 2
+    assert "Missing option '-o' / '--output'" in done.stderr

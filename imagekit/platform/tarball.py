@@ -8,26 +8,29 @@ from imagekit.clock import Stamp, build_time
 from imagekit.content import Content
 from imagekit.formats import tar
 from imagekit.manifest.resolve import resolve
-from imagekit.manifest.sources import read_manifests
+from imagekit.manifest.sources import read_manifests, workspace_manifests, workspace_protos
 from imagekit.output import Outputs
+from imagekit.platform.request import proto_stamp
 from imagekit.product import Product, write_product
 from imagekit.tree import File, HardLink, Symlink, Tree
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What was asked for: manifests (files and folders), proto areas (the first that has a file supplies it), output.
 
-    All entries carry the time of `stamp`, or SOURCE_DATE_EPOCH.
+    What is empty is looked for in the workspace `root`.  All entries carry the time of SOURCE_DATE_EPOCH, else of
+    `stamp`, else of the proto area's own.
     """
 
-    manifests: Sequence[Path]
-    protos: Sequence[Path]
     output: Path
+    root: Path = Path()
+    manifests: Sequence[Path] = ()
+    protos: Sequence[Path] = ()
     stamp: Stamp | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """A tarball with everything decided and nothing written."""
 
@@ -55,28 +58,15 @@ class Plan:
             yield f"entries  {count:,} x {kind}"
 
     def data(self) -> dict[str, object]:
-        """Return the plan as data."""
+        """Return the plan as data; sizes are in bytes."""
         return {
+            "kind": "tar",
             "output": str(self.output),
-            "compressed": self.compress,
+            "compress": self.compress,
             "archive_size": self.archive.size,
             "content_size": sum(entry.content.size for entry in self.tree.files()),
             "time": self.time,
-            "entries": [
-                {
-                    "path": entry.path,
-                    "kind": entry.KIND,
-                    "mode": f"{entry.mode:04o}",
-                    "user": entry.user,
-                    "uid": entry.uid,
-                    "group": entry.group,
-                    "gid": entry.gid,
-                    **({"size": entry.content.size, "origin": entry.content.origin} if isinstance(entry, File) else {}),
-                    **({"target": entry.target} if isinstance(entry, Symlink | HardLink) else {}),
-                }
-                for entry in self.tree
-                if entry.path
-            ],
+            "entries": entries_data(self.tree),
             "warnings": list(self.warnings),
         }
 
@@ -91,13 +81,41 @@ def plan(request: Request) -> Plan:
 
     Raise FindingsError with everything that keeps manifest and proto areas from fitting together.
     """
-    time = build_time(request.stamp)
-    resolution = resolve(read_manifests(request.manifests), request.protos, mtime=time)
+    protos = request.protos or workspace_protos(request.root)
+    time = build_time(request.stamp or proto_stamp(protos))
+    tree, warnings = shipped_tree(request.manifests or workspace_manifests(request.root), protos, time=time)
     return Plan(
         output=request.output,
         compress=request.output.suffix != ".tar",
         time=time,
-        tree=resolution.tree,
-        archive=tar.plan(resolution.tree, request.output.name.removesuffix(".gz")),
-        warnings=[str(finding) for finding in resolution.warnings],
+        tree=tree,
+        archive=tar.plan(tree, request.output.name.removesuffix(".gz")),
+        warnings=warnings,
     )
+
+
+def shipped_tree(
+    manifests: Sequence[Path], protos: Sequence[Path], *, time: int, strict: bool = False
+) -> tuple[Tree, tuple[str, ...]]:
+    """Return the tree that manifests describe, all of it of the time `time`, and warnings; raise as `resolve` does."""
+    resolution = resolve(read_manifests(manifests), protos, mtime=time, strict=strict)
+    return resolution.tree, tuple(finding.brief for finding in resolution.warnings)
+
+
+def entries_data(tree: Tree) -> list[dict[str, object]]:
+    """Return all entries below the root as data, for plans; sizes are in bytes."""
+    return [
+        {
+            "path": entry.path,
+            "kind": entry.KIND,
+            "mode": f"{entry.mode:04o}",
+            "user": entry.user,
+            "uid": entry.uid,
+            "group": entry.group,
+            "gid": entry.gid,
+            **({"size": entry.content.size, "origin": entry.content.origin} if isinstance(entry, File) else {}),
+            **({"target": entry.target} if isinstance(entry, Symlink | HardLink) else {}),
+        }
+        for entry in tree
+        if entry.path
+    ]
