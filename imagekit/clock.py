@@ -3,7 +3,6 @@
 The same inputs give the same bytes, so no other module asks the system's clock for something that is written.
 """
 
-import hashlib
 import os
 import re
 import uuid
@@ -77,6 +76,8 @@ def build_time(stamp: Stamp | None) -> int:
 
 def derived_uuid(*parts: str) -> uuid.UUID:
     """Return the UUID (version 5) that these parts always have: for GPT GUIDs, volume ids and the like."""
+    import hashlib  # noqa: PLC0415 - slow to import, and the command line needs stamps only
+
     # uuid5 would refuse the surrogate escapes that stand for bytes that are no UTF-8.
     name = "\0".join(parts).encode("utf-8", "surrogateescape")
     digest = hashlib.sha1(_NAMESPACE.bytes + name, usedforsecurity=False).digest()
