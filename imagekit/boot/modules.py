@@ -4,7 +4,6 @@ The kernel (illumos uts/i86pc/dboot) takes from a module's string `type=` and `n
 SHA-1, 40 hex digits and a newline, of the module of the same name, and the kernel stops when the two do not agree.
 """
 
-import hashlib
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -56,6 +55,8 @@ class Module:
 
 def read_modules(requests: Iterable[ModuleRequest]) -> tuple[Module, ...]:
     """Read the files that were named; raise InputError for all that cannot be modules, together."""
+    import hashlib  # noqa: PLC0415 - slow to import, and most commands have no modules
+
     modules: list[Module] = []
     problems: list[str] = []
     for request in requests:
