@@ -19,6 +19,7 @@ from imagekit.platform.config import DEFAULT_COMPLETE
 from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import Step, plan_hooks, put_prebuilt
 from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, plan_images
+from imagekit.platform.layout import IMAGE_KERNEL
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.product import Product
 from imagekit.tree import File, Tree
@@ -26,7 +27,6 @@ from imagekit.tree import File, Tree
 ROOT_KIB, DEBUG_KIB, USR_KIB = 350_000, 3_000, 448_000
 """Sizes of the original's images; a DEBUG kernel gets so much more for /."""
 
-KERNEL = "platform/i86pc/kernel/amd64/unix"
 GENUNIX = "kernel/amd64/genunix"
 SHADOW, BUILD_VERSION, RELEASE = "etc/shadow", "etc/versions/build", "etc/release"
 
@@ -94,8 +94,10 @@ def plan(request: Request) -> Plan:
     put_file(tree, BUILD_VERSION, Bytes(git_status.encode(), "git state"), time=time)
     release = versions.release_text(inputs.stamp, git_status)
     put_file(tree, RELEASE, Bytes(release.encode(), "generated /etc/release"), time=time)
-    if not isinstance(tree.get(KERNEL), File):
-        raise InputError(f"the manifest ships no kernel: /{KERNEL} is missing", hint=f"add: f {KERNEL} 0755 root sys")
+    if not isinstance(tree.get(IMAGE_KERNEL), File):
+        raise InputError(
+            f"the manifest ships no kernel: /{IMAGE_KERNEL} is missing", hint=f"add: f {IMAGE_KERNEL} 0755 root sys"
+        )
     sizes = Sizes(
         root=1024 * (request.root_kib or inputs.config.root_kib or ROOT_KIB + DEBUG_KIB * _is_debug(tree)),
         usr=1024 * (request.usr_kib or inputs.config.usr_kib or USR_KIB),

@@ -1,0 +1,16 @@
+"""Where things lie in a platform folder, as the boot programs, piadm(8) and Triton look for them."""
+
+PLATFORM_KERNEL = "i86pc/kernel/amd64/unix"
+"""The kernel, in a platform folder."""
+
+IMAGE_KERNEL = f"platform/{PLATFORM_KERNEL}"
+"""The same, in the image."""
+
+BOOT_ARCHIVE = "i86pc/amd64/boot_archive"
+"""The boot archive, in a platform folder; .hash, .manifest and .gitstatus lie beside it."""
+
+PLATFORM_VERSION = "etc/version/platform"
+"""The build stamp, in a platform folder."""
+
+ROOT_PASSWORD = "root.password"  # noqa: S105 - a file name
+"""The root password in clear, in a platform folder."""
