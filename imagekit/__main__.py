@@ -3,41 +3,53 @@
 Exit status: 0 done, 1 findings or a failure, 2 wrong usage, 130 interrupted.
 """
 
+import contextlib
 import gc
-import signal
+import os
 import sys
-from types import FrameType
+from typing import TextIO
 
+from imagekit import interrupts
 from imagekit.errors import ImagekitError
-
-
-class _Interrupted(BaseException):
-    """Ended from outside; nobody on the way up takes it for an error."""
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise _Interrupted
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
-    from imagekit.cli import commands  # noqa: PLC0415 - so that an import error is ours to report
-
     gc.set_threshold(100_000)  # a tree of 25,000 entries is no garbage, and looking through it takes time
-    # Ended from outside in whatever way, a run removes its temporaries first.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _interrupt)
     try:
-        status = commands.main(prog_name="imagekit", standalone_mode=False)
-    except ImagekitError as error:
-        _report(error)
-        return 1
-    except _Interrupted:
-        print("imagekit: interrupted; nothing was left behind", file=sys.stderr)
+        interrupts.handle()  # so that a run that is ended from outside removes its temporaries first
+        status = _run()
+        interrupts.ignore()
+    except interrupts.Interrupted:
+        complete, left = _end_outputs()
+        if complete:
+            _say(f"imagekit: interrupted, when this was complete: {', '.join(complete)}")
+        else:
+            _say("imagekit: interrupted" if left else "imagekit: interrupted; nothing was left behind")
         return 130
-    except BrokenPipeError:
-        sys.stderr.close()
-        return 1
+    return status
+
+
+def _run() -> int:
+    try:
+        _use_utf8()
+        _open_closed_streams()
+        from imagekit.cli import commands  # noqa: PLC0415 - so that an import error is ours to report
+
+        status = commands.main(prog_name="imagekit", standalone_mode=False)
+        sys.stdout.flush()
+    except ImagekitError as error:
+        _say(f"imagekit: {error}")
+        if error.hint:
+            _say(f"  hint: {error.hint}")
+        _end_outputs()
+    except BrokenPipeError:  # whoever read it has seen enough
+        _silence(sys.stdout)
+    except OSError as error:
+        _say(f"imagekit: {_place(error)}: {error.strerror or error}")
+        _end_outputs()
+    except SystemExit as error:  # click's way out, when a pipe is broken
+        return error.code if isinstance(error.code, int) else 1
     except Exception as error:
         import click  # noqa: PLC0415 - loaded already by then
 
@@ -45,13 +57,67 @@ def main() -> int:
             error.show()
             return error.exit_code
         raise
-    return status if isinstance(status, int) else 0
+    else:
+        return status if isinstance(status, int) else 0
+    return 1
 
 
-def _report(error: ImagekitError) -> None:
-    print(f"imagekit: {error}", file=sys.stderr)
-    if error.hint:
-        print(f"  hint: {error.hint}", file=sys.stderr)
+def _use_utf8() -> None:
+    """Start again in UTF-8 mode where the locale has another encoding: names and texts must not depend on it."""
+    option = ["-X", "utf8"]
+    if sys.getfilesystemencoding() != "utf-8" and sys.orig_argv[1:3] != option and sys.executable:
+        os.execv(sys.executable, [sys.executable, *option, *sys.orig_argv[1:]])  # noqa: S606 - this program
+
+
+def _open_closed_streams() -> None:
+    """Put something in the place of standard streams that are closed, before an output gets the number of one.
+
+    To read from it, or to write results to it, fails; messages go nowhere.
+    """
+    for name, mode, flags in (
+        ("stdin", "r", os.O_WRONLY),
+        ("stdout", "w", os.O_RDONLY),
+        ("stderr", "w", os.O_WRONLY),
+    ):
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
+
+
+def _end_outputs() -> tuple[list[str], list[str]]:
+    """Remove what temporaries are left; return the outputs that are complete, and what cannot be removed, said too."""
+    from imagekit.output import end_all  # noqa: PLC0415 - only needed on the way out
+
+    complete, left = ([str(path) for path in paths] for paths in end_all())
+    for path in left:
+        _say(f"imagekit: {path}: cannot be removed")
+    return complete, left
+
+
+def _place(error: OSError) -> str:
+    """Return the path of an error; for one without, find out whether it is standard output that takes no more."""
+    if isinstance(error.filename, str | bytes):
+        return os.fsdecode(error.filename)
+    try:
+        sys.stdout.flush()
+    except OSError:
+        _silence(sys.stdout)
+        return "standard output"
+    return "the system"
+
+
+def _say(text: str) -> None:
+    try:
+        print(text, file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
+
+
+def _silence(stream: TextIO) -> None:
+    """Let a stream that takes nothing lead nowhere, so that Python does not try it again at its end."""
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
 
 
 if __name__ == "__main__":

@@ -1,38 +1,41 @@
 """Outputs that appear complete or not at all.
 
-Every output is written under a temporary name in its own folder; when all outputs of a run are complete they are
-synced and renamed into place.  Whatever ends the run early (an error, SIGINT, a full disk) removes the temporaries,
-and the folders that were made for them.
+Every output is written under a temporary name in the folder that it goes to; when all outputs of a run are complete
+and synced, they are renamed into place.  Whatever ends the run early (an error, an interrupt, a full disk) removes the
+temporaries, and the folders that were made for them.
 """
 
 import contextlib
-import errno
 import os
-import shutil
-import signal
 import tempfile
-import threading
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Self
 
+from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder, what_stands_at
 from imagekit.errors import OutputError
+from imagekit.interrupts import held
 
-_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LONGEST_PREFIX = 50
+"""Characters of a name that begin its temporary's: names may have 255 bytes, characters up to four."""
 
 
 class OutputFile:
-    """A file being written: sequential `write`, or `write_at` an offset in bytes."""
+    """A file being written: sequential `write`, or `write_at` an offset in bytes.
 
-    def __init__(self, path: Path, mode: int) -> None:
+    `path` is what it is called in messages; `target`, behind all symbolic links, is where it goes.
+    """
+
+    def __init__(self, path: Path, target: Path, mode: int) -> None:
         self.path = path
+        self.target = target
         self._mode = mode
-        self._made_folders = _make_folders_above(path)
-        try:
-            self._fd, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        except OSError as error:
-            _remove_empty(self._made_folders)
-            raise _output_error(path, error) from error
+        with self.reporting_errors():
+            self._made_folders = make_folders_above(target)
+            try:
+                self._fd, name = tempfile.mkstemp(prefix=_prefix(target), suffix=".partial", dir=target.parent)
+            except OSError:
+                remove_empty(self._made_folders)
+                raise
         self._temporary = Path(name)
 
     def fileno(self) -> int:
@@ -64,113 +67,138 @@ class OutputFile:
 
     def reporting_errors(self) -> contextlib.AbstractContextManager[None]:
         """Turn an OSError inside the block into an OutputError that names this output."""
-        return _reporting(self.path)
+        return reporting_errors(self.path)
 
     def _finish(self) -> None:
         with self.reporting_errors():
             os.fchmod(self._fd, self._mode)
             os.fsync(self._fd)
-            os.close(self._fd)
-            self._fd = -1
+            self._close()
+
+    def _close(self) -> None:
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
 
     def _publish(self) -> None:
         with self.reporting_errors():
-            self._temporary.replace(self.path)
+            put_in_place(self._temporary, self.target)
 
-    def _discard(self) -> None:
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-        self._temporary.unlink(missing_ok=True)
-        _remove_empty(self._made_folders)
+    def _discard(self) -> list[Path]:
+        with contextlib.suppress(OSError):
+            self._close()
+        left = remove(self._temporary)
+        remove_empty(self._made_folders)
+        return left
 
 
 class OutputLink:
-    """A symbolic link, made or replaced when all else is in place."""
+    """A symbolic link to `leads_to`, made or replaced when all else is in place."""
 
-    def __init__(self, path: Path, target: str) -> None:
-        self.path = path
-        self._target = target
+    def __init__(self, target: Path, leads_to: str) -> None:
+        self.target = target
+        self._leads_to = leads_to
 
     def _finish(self) -> None:
         """Do nothing: a link is made when it is published."""
 
     def _publish(self) -> None:
         with (
-            _reporting(self.path),
-            tempfile.TemporaryDirectory(prefix=f".{self.path.name}.", dir=self.path.parent) as folder,
+            reporting_errors(self.target),
+            tempfile.TemporaryDirectory(prefix=_prefix(self.target), dir=self.target.parent) as folder,
         ):
             link = Path(folder, "link")
-            link.symlink_to(self._target)
-            link.replace(self.path)
+            link.symlink_to(self._leads_to)
+            put_in_place(link, self.target)
 
-    def _discard(self) -> None:
-        """Do nothing: there is no temporary."""
+    def _discard(self) -> list[Path]:
+        return []  # there is no temporary
 
 
 class OutputFolder:
-    """A folder being filled with files; it takes the place of one of the same name."""
+    """A folder being filled with files: at `place` until it is published, then at `target` instead of what was there.
 
-    def __init__(self, path: Path) -> None:
+    `path` is what it is called in messages.
+    """
+
+    def __init__(self, path: Path, target: Path) -> None:
         self.path = path
-        self._made_folders = _make_folders_above(path)
-        try:
-            name = tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".partial", dir=path.parent)
-        except OSError as error:
-            _remove_empty(self._made_folders)
-            raise _output_error(path, error) from error
-        self._temporary: Path | None = Path(name)
+        self.target = target
+        with reporting_errors(path):
+            self._made_folders = make_folders_above(target)
+            try:
+                self.place = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=".partial", dir=target.parent))
+            except OSError:
+                remove_empty(self._made_folders)
+                raise
+        self._replaced: Path | None = None
         self._files: list[OutputFile] = []
 
     def file(self, name: str, mode: int = 0o644) -> OutputFile:
         """Open the file at `name`, a relative path, in the folder; folders above it have mode 0755."""
-        path = self.place / name
-        with _reporting(self.path):
-            for parent in reversed(path.relative_to(self.place).parents):
+        place = self.place / name
+        with reporting_errors(self.path):
+            for parent in reversed(place.relative_to(self.place).parents):
                 (self.place / parent).mkdir(exist_ok=True)
                 (self.place / parent).chmod(0o755)
-        output = OutputFile(path, mode)
+        output = OutputFile(self.path / name, place, mode)
         self._files.append(output)
         return output
-
-    @property
-    def place(self) -> Path:
-        """Where the folder is until it is published."""
-        assert self._temporary is not None
-        return self._temporary
 
     def complete(self, output: OutputFile) -> Path:
         """Finish a file of this folder early; return where it can be read until the folder is published."""
         self._files.remove(output)
         output._finish()  # noqa: SLF001 - one class in two halves
         output._publish()  # noqa: SLF001
-        return output.path
+        return output.target
 
     def _finish(self) -> None:
         for output in list(self._files):
             self.complete(output)
-        with _reporting(self.path):
+        with reporting_errors(self.path):
             self.place.chmod(0o755)
             for folder, _, _ in os.walk(self.place):
-                _sync_folder(Path(folder))
+                sync_folder(Path(folder))
 
     def _publish(self) -> None:
-        with _reporting(self.path):
-            if self.path.is_dir() and not self.path.is_symlink():
-                old = self.place.with_suffix(".old")
-                self.path.rename(old)
-                self.place.rename(self.path)
-                shutil.rmtree(old, ignore_errors=True)
-            else:
-                self.place.rename(self.path)
-        self._temporary = None
+        """Rename the folder into place; one that is there is renamed first, and back when that fails.
 
-    def _discard(self) -> None:
-        for output in self._files:
-            output._discard()  # noqa: SLF001
-        if self._temporary is not None:
-            shutil.rmtree(self._temporary, ignore_errors=True)
-        _remove_empty(self._made_folders)
+        Between the two renames there is none of this name: Python has no call that exchanges two folders.
+        """
+        with reporting_errors(self.path):
+            if not self.target.is_dir():
+                put_in_place(self.place, self.target)
+                return
+            old = self.place.with_suffix(".old")
+            self.target.rename(old)
+            try:
+                put_in_place(self.place, self.target)
+            except OSError as error:
+                try:
+                    old.rename(self.target)
+                except OSError:
+                    what = f"cannot write: {error.strerror}; and what was here is {old} now"
+                    raise OutputError(what, where=str(self.path)) from error
+                raise
+            self._replaced = old
+
+    def _discard(self) -> list[Path]:
+        left = [path for output in self._files for path in output._discard()]  # noqa: SLF001
+        left += remove(self.place)
+        if self._replaced is not None:
+            left += remove(self._replaced)
+        remove_empty(self._made_folders)
+        return left
+
+
+class _Scratch(OutputFolder):
+    """A folder that is never published."""
+
+    def _finish(self) -> None:
+        """Do nothing."""
+
+    def _publish(self) -> None:
+        """Do nothing."""
 
 
 class Outputs:
@@ -179,34 +207,80 @@ class Outputs:
     with Outputs() as outputs:
         image = outputs.file(Path("x.iso"))
         image.write(...)
+
+    Each appears complete or not at all, and none before all are complete.  They appear one after the other, in the
+    order in which they were begun, each by a rename of its own.  Interrupts wait until that is done; but when a rename
+    fails, or the system goes down, then those before it are new already, and the others old.
     """
 
     def __init__(self) -> None:
         self._all: list[OutputFile | OutputFolder | OutputLink] = []
 
     def file(self, path: Path, mode: int = 0o644) -> OutputFile:
-        """Open an output; `mode` is what it will have, whatever the umask.  Raise OutputError when it can't be made."""
-        if path.is_dir():
-            raise OutputError("a folder stands where the output should go", where=str(path), hint="name a file")
-        output = OutputFile(path, mode)
-        self._all.append(output)
+        """Open an output; `mode` is what it will have, whatever the umask.
+
+        Where `path` is a symbolic link, what it leads to is replaced, and the link stays.  Raise OutputError when
+        the file can't be made, when something else than a file is there, or when another output goes there, too.
+        """
+        with reporting_errors(path):
+            found = what_stands_at(path)
+            target = Path(os.path.realpath(path))
+        if found not in {None, "file"}:
+            hint = "name a file"
+            if found in {"block device", "character device"}:
+                hint = f"write the image to a file, then copy it: dd if=FILE of={path} bs=1M"
+            raise OutputError(f"a {found} stands where the output should go", where=str(path), hint=hint)
+        self._check_free(path, target)
+        with held():
+            output = OutputFile(path, target, mode)
+            self._all.append(output)
         return output
 
     def folder(self, path: Path) -> OutputFolder:
-        """Begin a folder; raise OutputError when it can't be made."""
-        if path.exists() and not path.is_dir():
-            raise OutputError("a file stands where the output folder should go", where=str(path))
-        output = OutputFolder(path)
-        self._all.append(output)
+        """Begin a folder, which replaces the one that is there; symbolic links are followed as for files.
+
+        Raise OutputError when it can't be made, or when another output goes there, too, or into it.
+        """
+        with reporting_errors(path):
+            found = what_stands_at(path)
+            target = Path(os.path.realpath(path))
+        if found not in {None, "folder"}:
+            raise OutputError(f"a {found} stands where the output folder should go", where=str(path))
+        self._check_free(path, target, folder=True)
+        with held():
+            output = OutputFolder(path, target)
+            self._all.append(output)
         return output
 
     def link(self, path: Path, target: str) -> None:
         """Make or replace a symbolic link; raise OutputError when something else stands there."""
-        if path.exists() and not path.is_symlink():
+        with reporting_errors(path):
+            taken = path.exists() and not path.is_symlink()
+            place = Path(os.path.realpath(path.parent), path.name)
+        if taken:
             raise OutputError("something that is not a link stands where the link should go", where=str(path))
-        self._all.append(OutputLink(path, target))
+        self._check_free(path, place)
+        self._all.append(OutputLink(place, target))
+
+    def scratch(self, folder: Path) -> Path:
+        """Make a private folder in `folder`, and return it; however the `with` block ends, it is removed then."""
+        with held():
+            scratch = _Scratch(folder, folder / "scratch")
+            self._all.append(scratch)
+        return scratch.place
+
+    def _check_free(self, path: Path, target: Path, *, folder: bool = False) -> None:
+        """Raise OutputError when another output goes to `target`, too; or into it, where one of them is a folder."""
+        for other in self._all:
+            inside = folder and target in other.target.parents
+            outside = isinstance(other, OutputFolder) and other.target in target.parents
+            if (other.target == target or inside or outside) and not isinstance(other, _Scratch):
+                what = "go to one place" if other.target == target else "be one in the other"
+                hint = "name another place for one of them"
+                raise OutputError(f"this output and {other.target} would {what}", where=str(path), hint=hint)
 
     def __enter__(self) -> Self:
+        _unfinished.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
@@ -214,83 +288,50 @@ class Outputs:
             if kind is None:
                 for output in self._all:
                     output._finish()  # noqa: SLF001 - one class in two halves
-                with _undisturbed():
+                with held():
                     for output in self._all:
                         output._publish()  # noqa: SLF001
-                    for folder in {output.path.parent for output in self._all}:
-                        _sync_folder(folder)
+                    for folder in dict.fromkeys(output.target.parent for output in self._all):
+                        sync_folder(folder)
         finally:
-            with _undisturbed():
-                for output in reversed(self._all):  # the first made the folders above the others
-                    output._discard()  # noqa: SLF001 - does nothing to one that was published
+            left = self.discard()
+        if left and kind is None:
+            _unremovable.clear()  # now it is told
+            where = ", ".join(map(str, left))
+            raise OutputError("all is complete, but this is no longer needed and cannot be removed", where=where)
+
+    def discard(self) -> list[Path]:
+        """Remove all temporaries, as the end of the `with` block does; return what cannot be removed."""
+        left: list[Path] = []
+        with held():
+            while self._all:  # the last first, as the first made the folders above the others
+                left += self._all.pop()._discard()  # noqa: SLF001
+            _unremovable.extend(left)
+            if self in _unfinished:
+                _unfinished.remove(self)
+        return left
 
 
-@contextlib.contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Let no signal come between outputs that appear together, nor between temporaries that go.
+_unfinished: list[Outputs] = []
+_complete: list[Path] = []
+_unremovable: list[Path] = []
 
-    An interrupt that comes now comes too late, or has come already.
+
+def put_in_place(temporary: Path, path: Path) -> None:
+    """Rename what is complete to its name, and take note that it is there.  Interrupts should be held meanwhile."""
+    temporary.replace(path)
+    _complete.append(path)
+
+
+def end_all() -> tuple[list[Path], list[Path]]:
+    """Remove the temporaries that are left, as a program ends early.
+
+    Return the outputs that are in place, and what cannot be removed.
     """
-    if threading.current_thread() is not threading.main_thread():  # only the main thread gets signals
-        yield
-        return
-    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in _INTERRUPTS}
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)
+    for outputs in _unfinished[::-1]:
+        outputs.discard()
+    return [path for path in _complete if os.path.lexists(path)], list(_unremovable)
 
 
-@contextlib.contextmanager
-def _reporting(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise _output_error(path, error) from error
-
-
-def _make_folders_above(path: Path) -> list[Path]:
-    """Make the folders that an output lies in; return those that were not there, the innermost first."""
-    made: list[Path] = []
-    with _reporting(path):
-        for folder in path.parents:
-            if folder.exists():
-                break
-            made.append(folder)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-        except OSError:
-            _remove_empty(made)
-            raise
-    return made
-
-
-def _remove_empty(folders: list[Path]) -> None:
-    """Remove folders that were made for an output, unless something is in them."""
-    for folder in folders:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
-
-
-def _output_error(path: Path, error: OSError) -> OutputError:
-    reason = error.strerror or str(error)
-    hint = None
-    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        with contextlib.suppress(OSError):
-            free = os.statvfs(path.parent)
-            reason = f"no space left: {free.f_bavail * free.f_frsize:,} bytes are free in {path.parent}"
-        hint = "free some space, or write elsewhere with -o"
-    elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
-        hint = "write elsewhere with -o"
-    elif error.errno == errno.EFBIG:
-        hint = "the file system there cannot hold a file of this size; write elsewhere with -o"
-    return OutputError(f"cannot write: {reason}", where=str(path), hint=hint)
+def _prefix(path: Path) -> str:
+    return f".{path.name[:_LONGEST_PREFIX]}."

@@ -1,15 +1,14 @@
 """Folders on disk: a source of Trees, and where a Tree can be laid out."""
 
-import contextlib
 import os
-import shutil
 import stat
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 from imagekit.content import BLOCK_SIZE, Content, DiskFile, data_blocks, is_zero
-from imagekit.errors import InputError, OutputError, PlanError
+from imagekit.disk import reporting_errors
+from imagekit.errors import InputError, PlanError
+from imagekit.interrupts import held
+from imagekit.output import Outputs, put_in_place
 from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
 
 _SPECIAL = {stat.S_IFBLK: "b", stat.S_IFCHR: "c", stat.S_IFIFO: "p", stat.S_IFSOCK: "s"}
@@ -148,16 +147,11 @@ def extract(tree: Tree, folder: Path, *, keep_set_id: bool = False, skip_special
     if folder.is_symlink() or (folder.exists() and not folder.is_dir()) or (folder.is_dir() and any(folder.iterdir())):
         hint = "name a new folder, or an empty one"
         raise PlanError("what stands here already is not an empty folder", where=str(folder), hint=hint)
-    with _reporting(folder):
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".partial", dir=folder.parent))
-    try:
-        _lay_out(tree, temporary, skipped, 0o7777 if keep_set_id else 0o1777)
-        with _reporting(folder):
-            temporary.rename(folder)
-    except BaseException:
-        _remove(tree, temporary)
-        raise
+    with Outputs() as outputs:
+        scratch = outputs.scratch(folder.parent)
+        _lay_out(tree, scratch, skipped, 0o7777 if keep_set_id else 0o1777)
+        with reporting_errors(folder), held():
+            put_in_place(scratch, folder)
 
 
 def _check_special(tree: Tree, *, skip: bool) -> set[str]:
@@ -175,7 +169,7 @@ def _lay_out(tree: Tree, top: Path, skipped: set[str], mask: int) -> None:
         place = top / entry.path
         if entry.path in skipped or not entry.path:
             continue
-        with _reporting(place):
+        with reporting_errors(place):
             if isinstance(entry, Directory):
                 place.mkdir(mode=0o700)
             elif isinstance(entry, File):
@@ -191,7 +185,7 @@ def _lay_out(tree: Tree, top: Path, skipped: set[str], mask: int) -> None:
     directories = [entry for entry in tree if isinstance(entry, Directory)]
     for entry in reversed(directories):
         place = top / entry.path
-        with _reporting(place):
+        with reporting_errors(place):
             place.chmod(entry.mode & mask)
             os.utime(place, (entry.mtime, entry.mtime))
 
@@ -212,7 +206,7 @@ def _link(tree: Tree, top: Path, links: list[HardLink], skipped: set[str]) -> No
             if entry.target in skipped:
                 skipped.add(entry.path)
                 continue
-            with _reporting(top / entry.path):
+            with reporting_errors(top / entry.path):
                 os.link(top / entry.target, top / entry.path, follow_symlinks=False)
 
 
@@ -232,22 +226,3 @@ def _write(content: Content, place: Path) -> None:
                 offset += count  # noqa: PLW2901 - a short write goes on where it ended
     finally:
         os.close(fd)
-
-
-@contextlib.contextmanager
-def _reporting(place: Path) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise OutputError(f"cannot write: {error.strerror}", where=str(place)) from error
-    except (ValueError, OverflowError) as error:  # a target or time, from an image, that the system does not take
-        raise OutputError(f"cannot write: {error}", where=str(place)) from error
-
-
-def _remove(tree: Tree, top: Path) -> None:
-    """Remove what was made; directories that got their modes already may need writing again first."""
-    for entry in tree:
-        if isinstance(entry, Directory):
-            with contextlib.suppress(OSError):
-                (top / entry.path).chmod(0o700)
-    shutil.rmtree(top, ignore_errors=True)

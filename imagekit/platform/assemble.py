@@ -1,6 +1,5 @@
 """Carries out the plan of a platform: both images, the platform folder around them, the tarball, the links."""
 
-import tempfile
 import time as clock
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,16 +9,13 @@ from imagekit.formats import lofi, raw, tar
 from imagekit.output import OutputFolder, Outputs
 from imagekit.platform.hooks import run_commands
 from imagekit.platform.images import Images, plan_images
+from imagekit.platform.layout import BOOT_ARCHIVE, IMAGE_KERNEL, PLATFORM_KERNEL, PLATFORM_VERSION, ROOT_PASSWORD
 from imagekit.product import Product, write_product
 from imagekit.progress import progress_bar
 from imagekit.tree import Directory, File, Tree
 
 if TYPE_CHECKING:
     from imagekit.platform.plan import Plan
-
-ARCHIVE = "i86pc/amd64/boot_archive"
-KERNEL = "i86pc/kernel/amd64/unix"
-PASSWORD = "root.password"  # noqa: S105 - a file name
 
 
 def assemble(plan: "Plan") -> list[Product]:
@@ -30,22 +26,23 @@ def assemble(plan: "Plan") -> list[Product]:
         contents = _Folder(folder, plan.time)
         # Scratch space beside the outputs, since the system's may be small: the compressed /usr has 200 MB, and what
         # the target's programs work on is as large as the image.
-        with tempfile.TemporaryDirectory(prefix=".imagekit-", dir=output) as scratch:
-            images = _final_images(plan, Path(scratch))
+        with Outputs() as temporary:
+            scratch = temporary.scratch(output)
+            images = _final_images(plan, scratch)
             with progress_bar("md5", images.shipped.total) as progress:
                 shipped = images.shipped.text(progress)
-            usr = _compressed_usr(images, Path(scratch))
+            usr = _compressed_usr(images, scratch)
             root = images.complete_root(usr, plan.sizes, plan.time)
-            archive, sha1 = contents.stream(ARCHIVE, root.content("boot_archive"))
-        contents.put(f"{ARCHIVE}.gitstatus", plan.git_status.encode())
-        contents.put(f"{ARCHIVE}.hash", f"{sha1}\n".encode())
-        contents.put(f"{ARCHIVE}.manifest", shipped)
-        kernel = plan.tree[f"platform/{KERNEL}"]
+            archive, sha1 = contents.stream(BOOT_ARCHIVE, root.content("boot_archive"))
+        contents.put(f"{BOOT_ARCHIVE}.gitstatus", plan.git_status.encode())
+        contents.put(f"{BOOT_ARCHIVE}.hash", f"{sha1}\n".encode())
+        contents.put(f"{BOOT_ARCHIVE}.manifest", shipped)
+        kernel = plan.tree[IMAGE_KERNEL]
         assert isinstance(kernel, File)
-        contents.stream(KERNEL, kernel.content)
-        contents.put("etc/version/platform", f"{plan.inputs.stamp.text}\n".encode())
+        contents.stream(PLATFORM_KERNEL, kernel.content)
+        contents.put(PLATFORM_VERSION, f"{plan.inputs.stamp.text}\n".encode())
         if plan.root_password is not None:
-            contents.put(PASSWORD, f"{plan.root_password}\n".encode(), mode=0o600)
+            contents.put(ROOT_PASSWORD, f"{plan.root_password}\n".encode(), mode=0o600)
 
         tarball = write_product(outputs, output / f"{plan.name}.tgz", tar.plan(contents.tree(plan.name)), compress=True)
         outputs.file(output / "gitstatus.json").write(plan.git_status.encode())

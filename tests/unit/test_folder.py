@@ -1,12 +1,11 @@
 """Folders on disk: what is read from them, and what is laid out in them."""
 
+import errno
 import os
 import socket
 import stat
 import subprocess
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -147,14 +146,6 @@ else:
 """
 
 
-@pytest.fixture
-def open_tmp() -> Iterator[Path]:
-    """Yield a folder that other users reach, as pytest's own are not."""
-    with tempfile.TemporaryDirectory() as name:
-        Path(name).chmod(0o755)
-        yield Path(name)
-
-
 def test_unreadable_things_are_all_named(open_tmp: Path):
     (open_tmp / "secret").write_bytes(b"x")
     (open_tmp / "secret").chmod(0)
@@ -273,6 +264,18 @@ def test_a_failure_leaves_nothing_behind(tmp_path: Path):
     with pytest.raises(OutputError, match="cannot write: File exists"):
         folder.extract(Tree(), gone / "below")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["gone", "source"]
+
+
+def test_a_failure_leaves_no_folder_above(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    def full(self: Path, target: str) -> None:
+        raise OSError(errno.ENOSPC, f"no space for {self} to {target}")
+
+    monkeypatch.setattr(Path, "symlink_to", full)
+    tree = Tree.of([Directory(path="d", mode=0o555), Symlink(path="d/s", target="x")])
+    with pytest.raises(OutputError, match=r"no space left: [\d,]+ bytes are free") as caught:
+        folder.extract(tree, tmp_path / "new" / "deep" / "out")
+    assert caught.value.hint == "free some space, or write elsewhere"
+    assert list(tmp_path.iterdir()) == []
 
 
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1, max_size=12).filter(
