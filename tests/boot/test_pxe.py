@@ -213,6 +213,25 @@ def test_uefi_with_grub(make, boot, need, platform, tmp_path):
     )
 
 
+@pytest.mark.parametrize("over", [0, 1])
+def test_the_limit_of_stock_ipxe_is_where_the_warning_says(make, boot, platform, tmp_path, over):
+    """512 bytes of command lines arrive whole; of 513, the last is missing."""
+    directory = tmp_path / "served"
+    options = ["--url", f"tftp://{network.HOST}/", "--answers", answers_file(tmp_path), "-B", "x=y"]
+    (plan,) = dry_run(platform, directory, *options)["boots"]
+    prefix = f"tftp://{network.HOST}/"
+    lines = [f"{prefix}{KERNEL} {plan['arguments']}", *(prefix + module for module in plan["modules"])]
+    room = 512 - sum(len(line) + 1 for line in lines)
+    assert room > 0
+    options[-1] = f"x={'y' * (1 + room + over)}"
+    warnings = dry_run(platform, directory, *options)["warnings"]
+    assert any(f"{STAMP} has 513 bytes of command lines" in line for line in warnings) == bool(over)
+    make("pxe", directory, *options)
+    result = boot(None, more=network.card(directory, f"{STAMP}.ipxe"))
+    last = re.findall(r"^UNIX-STANDIN module .* string=(.*?)\r?$", result.ports["text"], re.MULTILINE)[-1]
+    assert last == lines[-1][: len(lines[-1]) - over]
+
+
 @pytest.mark.parametrize(("verb", "bus", "firmware"), [("usb", "usb", "bios"), ("iso", "cd", "uefi")])
 def test_the_same_modules_reach_the_kernel_from_images(make, boot, tmp_path, verb, bus, firmware):
     answers = answers_file(tmp_path)
