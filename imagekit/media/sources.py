@@ -11,10 +11,9 @@ from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError
 from imagekit.formats import detect, folder
+from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
-KERNEL = "i86pc/kernel/amd64/unix"
-ARCHIVE = "i86pc/amd64/boot_archive"
 CDBOOT = "boot/cdboot"
 _MADE_ANEW = "boot/efiboot.img"
 _STAMP = re.compile(r"\d{8}T\d{6}Z")
@@ -81,8 +80,8 @@ def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
     stamp = _stamp(platform, name)
     if stamp is None:
         warnings.append(f"{platform_origin}: no build stamp in its name nor in etc/version/platform")
-    if f"{ARCHIVE}.hash" not in platform:
-        warnings.append(f"{platform_origin}: {ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
+    if f"{BOOT_ARCHIVE}.hash" not in platform:
+        warnings.append(f"{platform_origin}: {BOOT_ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
     boot, boot_origin = Tree(), str(request.root / "proto.boot")
     if boot_required or request.boot is not None or (request.root / "proto.boot").is_dir():
         boot, boot_origin, boot_warnings = _find_boot(request)
@@ -112,15 +111,15 @@ def _find_platform(request: Request) -> tuple[Tree, str, str]:
     tops = [entry.path for entry in tree.children("") if isinstance(entry, Directory)]
     for prefix in ("", "platform", *(top for top in tops if top.startswith("platform-"))):
         inside = f"{prefix}/" if prefix else ""
-        if all(inside + place in tree for place in (KERNEL, ARCHIVE)):
+        if all(inside + place in tree for place in (PLATFORM_KERNEL, BOOT_ARCHIVE)):
             name = prefix if prefix.startswith("platform-") else path.name
             origin = str(path / prefix) if path.is_dir() else f"{path}!/{prefix}"
             return _part(tree, path, origin=prefix), origin, name
-    missing = [place for place in (KERNEL, ARCHIVE) if place not in tree]
+    missing = [place for place in (PLATFORM_KERNEL, BOOT_ARCHIVE) if place not in tree]
     raise InputError(
         f"not a platform: no {' and no '.join(missing)} in it",
         where=str(path),
-        hint="a platform holds i86pc/kernel/amd64/unix and i86pc/amd64/boot_archive",
+        hint=f"a platform holds {PLATFORM_KERNEL} and {BOOT_ARCHIVE}",
     )
 
 

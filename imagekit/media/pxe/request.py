@@ -15,8 +15,9 @@ from imagekit.errors import InputError
 from imagekit.media.additions import Additions
 from imagekit.media.pxe.catalog import Platform, Served
 from imagekit.media.pxe.texts import LOADER_CONF
-from imagekit.media.sources import ARCHIVE, KERNEL, Sources
 from imagekit.media.sources import Request as SourceRequest
+from imagekit.media.sources import Sources
+from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import File
 
 DISK_PROGRAMS = ("pmbr", "mbr", "gptzfsboot", "zfsboot", "isoboot", "cdboot", "efiboot.img", "loader")
@@ -82,7 +83,7 @@ def read_platform(sources: Sources) -> Found:
     contents: dict[str, Content] = {}
     served: list[Served] = []
     sha1 = ""
-    for place in (KERNEL, ARCHIVE, f"{ARCHIVE}.hash"):
+    for place in (PLATFORM_KERNEL, BOOT_ARCHIVE, f"{BOOT_ARCHIVE}.hash"):
         entry = sources.platform.get(place)
         if not isinstance(entry, File):
             continue
@@ -90,7 +91,7 @@ def read_platform(sources: Sources) -> Found:
         contents[path] = entry.content
         file, digest = _sum(path, entry.content)
         served.append(file)
-        sha1 = digest if place == ARCHIVE else sha1
+        sha1 = digest if place == BOOT_ARCHIVE else sha1
         if place.endswith(".hash"):
             _check_hash(entry.content, sha1)
     kernel, archive, *rest = served
