@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from reprlib import Repr
 
 from imagekit.errors import InputError, nearest
 
@@ -23,7 +22,8 @@ _KEYS = ("root-size", "usr-size", "complete", "prebuilt", "hooks")
 DEFAULT_COMPLETE = ("usr/share/lib/zoneinfo", "platform/i86pc/ucode")
 """What smartos-live's tzcheck and ucodecheck look at."""
 
-_LARGEST_FILE = 1 << 20
+_LARGEST_FILE = 1 << 20  # bytes
+_LONGEST_SHOWN = 60  # characters
 _NUMBER = re.compile(r"0*[1-9][0-9]{0,11}")
 
 
@@ -84,14 +84,12 @@ def _read(path: Path) -> bytes:
     return data
 
 
-def _short() -> Repr:
-    """Return what shows a value of the file, and of a large or deeply nested one the beginning."""
-    short = Repr()
-    short.maxlevel, short.maxlist, short.maxdict, short.maxstring = 2, 3, 3, 60
-    return short
-
-
-_SHORT = _short()
+def _shown(value: object) -> str:
+    """Return how a message shows a value: aliases make a short file hold lists that no screen could."""
+    if isinstance(value, str):
+        return repr(value) if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]!r}..."
+    kind = "list" if isinstance(value, list) else "mapping"
+    return f"a {kind}" if value else f"an empty {kind}"
 
 
 class _Reader:
@@ -110,7 +108,7 @@ class _Reader:
             if known is not None and key not in known:
                 near = nearest(key, known)
                 hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
-                raise InputError(f"unknown key {_SHORT.repr(key)} in {name}", where=str(self._path), hint=hint)
+                raise InputError(f"unknown key {_shown(key)} in {name}", where=str(self._path), hint=hint)
         return value
 
     def words(self, value: object, name: str) -> tuple[str, ...]:
@@ -141,4 +139,4 @@ class _Reader:
         return value
 
     def _wrong(self, name: str, expected: str, value: object) -> InputError:
-        return InputError(f"{name}: expected {expected}, found {_SHORT.repr(value)}", where=str(self._path))
+        return InputError(f"{name}: expected {expected}, found {_shown(value)}", where=str(self._path))

@@ -428,7 +428,7 @@ class TestHooks:
             ("platform: {prebuilt: {etc/svc/repository.db: nowhere}}", "nowhere: cannot read"),
             ("platform: {prebuilt: {etc/x: .}}", "found a folder, expected a regular file"),
             ("platform: {prebuilt: {etc/svc/repository.db: proto}}", "found a folder, expected a regular file"),
-            ("platform: {hooks: {whatis: []}}", "whatis: expected a program and its arguments, found []"),
+            ("platform: {hooks: {whatis: []}}", "whatis: expected a program and its arguments, found an empty list"),
             ("platform: {complete: [usr/share/lib/zonefino]}", "did you mean usr/share/lib/zoneinfo?"),
             (
                 "platform: {complete: [nothing/like, it, usr/bni]}",
