@@ -3,6 +3,7 @@
 Either may be a folder, or an image or tarball that holds it: a released platform-STAMP.tgz, a SmartOS ISO or USB image.
 """
 
+import contextlib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +17,7 @@ from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
 CDBOOT = "boot/cdboot"
 _MADE_ANEW = "boot/efiboot.img"
-_STAMP = re.compile(r"\d{8}T\d{6}Z")
+_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _MOST_LINKS = 40
 """Links that lead to links; more are taken for a circle, as the kernel does."""
 
@@ -241,5 +242,6 @@ def _stamp(platform: Tree, name: str) -> Stamp | None:
     for text in (version_text(platform, "etc/version/platform"), name):
         found = _STAMP.search(text or "")
         if found:
-            return Stamp(found[0])
+            with contextlib.suppress(InputError):  # no date, such as one in month 13
+                return Stamp(found[0])
     return None

@@ -235,14 +235,14 @@ BAD = [
     ("usb -c ttyz", 2, ["unknown console 'ttyz'", "did you mean tty"]),
     ("usb -c ttya:1", 2, ["'1' is no speed", "9600"]),
     ("usb --size 5X", 2, ["'5X' is not a size"]),
-    ("usb --size 1000000001", 1, ["not whole sectors", "512"]),
+    ("usb --size 1000000001", 2, ["not whole sectors", "512"]),
     ("usb -r nowhere", 1, ["nowhere: no platform here", "--platform"]),
     ("usb --platform proto.boot", 1, ["proto.boot: not a platform", "i86pc/kernel/amd64/unix"]),
     ("usb --boot output", 1, ["output: no boot files", "loader64.efi"]),
     ("usb --boot nowhere", 1, ["nowhere: no such folder"]),
     ("iso --esp-size 8192", 1, ["EFI system partition", "loader64.efi", "does not fit"]),
-    ("iso --volume-id smartos/2026", 1, ["smartos/2026"]),
-    ("iso --volume-id ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456", 1, ["32"]),
+    ("iso --volume-id smartos/2026", 2, ["smartos/2026"]),
+    ("iso --volume-id ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456", 2, ["32"]),
     ("usd", 2, ["no such command: usd", "did you mean usb?"]),
 ]
 

@@ -120,7 +120,10 @@ def plan(
     added unless the tree has one.  Raise PlanError for what UFS cannot hold, ImageTooSmallError when it does not fit.
     """
     if not 0 <= time < _TIME_LIMIT:
-        raise PlanError(f"the time {time} is outside 1970..2038, which is what UFS can hold")
+        raise PlanError(
+            f"the time {time} is outside 1970..2038, which is what UFS can hold",
+            hint="look at the build stamp and SOURCE_DATE_EPOCH",
+        )
     if not 0 <= minfree <= 99:
         raise PlanError(f"{minfree} percent cannot be kept free", hint="0..99 can")
     geometry = Geometry.of(size, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
