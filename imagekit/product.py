@@ -12,12 +12,16 @@ from imagekit.progress import progress_bar
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One finished output: its size in bytes, its SHA-256 in hex (None: not asked for), the seconds that it took."""
+    """One finished output: its size in bytes, its SHA-256 in hex (None: not asked for), the seconds that it took.
+
+    `warnings` are what only making it showed.
+    """
 
     path: Path
     size: int
     sha256: str | None
     seconds: float
+    warnings: tuple[str, ...] = ()
 
     def line(self) -> str:
         """Return the summary for people."""
@@ -26,7 +30,9 @@ class Product:
 
     def data(self) -> dict[str, object]:
         """Return the summary for scripts."""
-        return {**asdict(self), "path": str(self.path), "seconds": round(self.seconds, 3)}
+        data = {**asdict(self), "path": str(self.path), "seconds": round(self.seconds, 3)}
+        del data["warnings"]
+        return data
 
 
 def write_product(outputs: Outputs, path: Path, content: Content, *, compress: bool, digest: bool = True) -> Product:

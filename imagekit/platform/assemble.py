@@ -1,6 +1,7 @@
 """Carries out the plan of a platform: both images, the platform folder around them, the tarball, the links."""
 
 import time as clock
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ from imagekit.content import Bytes, Content, DiskFile
 from imagekit.formats import lofi, raw, tar
 from imagekit.output import OutputFolder, Outputs
 from imagekit.platform.hooks import run_commands
-from imagekit.platform.images import Images, plan_images
+from imagekit.platform.images import Images, growth, plan_images
 from imagekit.platform.layout import BOOT_ARCHIVE, IMAGE_KERNEL, PLATFORM_KERNEL, PLATFORM_VERSION, ROOT_PASSWORD
 from imagekit.product import Product, write_product
 from imagekit.progress import progress_bar
@@ -34,6 +35,7 @@ def assemble(plan: "Plan") -> list[Product]:
             usr = _compressed_usr(images, scratch)
             root = images.complete_root(usr, plan.sizes, plan.time)
             archive, sha1 = contents.stream(BOOT_ARCHIVE, root.content("boot_archive"))
+        archive = replace(archive, warnings=tuple(growth("/", root, plan.sizes.root)))
         contents.put(f"{BOOT_ARCHIVE}.gitstatus", plan.git_status.encode())
         contents.put(f"{BOOT_ARCHIVE}.hash", f"{sha1}\n".encode())
         contents.put(f"{BOOT_ARCHIVE}.manifest", shipped)

@@ -58,6 +58,13 @@ def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
     )
 
 
+def growth(name: str, plan: ufs.Plan, wanted: int) -> list[str]:
+    """Return a warning when a file system had to grow past the size that was wanted, in bytes."""
+    if plan.size <= wanted:
+        return []
+    return [f"{name} has {plan.size // 1024:,} KiB instead of {wanted // 1024:,}, so that all fits"]
+
+
 def plan_root(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
     """Plan the file system of /."""
     return _plan_ufs(tree, sizes.root, ROOT_BYTES_PER_INODE, time, fit=sizes.fit, name="/", option="--root-size")

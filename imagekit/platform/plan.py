@@ -18,7 +18,7 @@ from imagekit.platform.assemble import assemble
 from imagekit.platform.config import DEFAULT_COMPLETE
 from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import Step, plan_hooks, put_prebuilt
-from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, plan_images
+from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, growth, plan_images
 from imagekit.platform.layout import IMAGE_KERNEL
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.product import Product
@@ -105,6 +105,7 @@ def plan(request: Request) -> Plan:
     )
     images = plan_images(tree, sizes, time)
     every = [*warnings, *hook_warnings, *password_warnings, *git_warnings, *images.warnings]
+    every += growth("/usr", images.usr, sizes.usr)
     if request.strict and images.warnings:
         raise InputError("with --strict these are errors:" + "".join(f"\n  {line}" for line in images.warnings))
     return Plan(

@@ -357,7 +357,9 @@ def test_fit_lets_the_images_grow(ws):
     assert "largest directories:" in said.stderr
     needed = int(re.search(r"--root-size (\d+)", said.stderr)[1])
     assert 600 < needed < 12288
-    build(ws, "--root-size", "600", "--usr-size", "700", "--fit")
+    done = build(ws, "--root-size", "600", "--usr-size", "700", "--fit")
+    for name, size in (("/", 600), ("/usr", 700)):
+        assert re.search(rf"warning: {name} has [\d,]+ KiB instead of {size}, so that all fits", done.stderr)
     root, usr = images(ws)
     assert "etc/passwd" in root
     assert "bin/ls" in usr
@@ -585,7 +587,7 @@ class TestBadInput:
     @pytest.mark.parametrize("password", ["", "a\tb", "schön"])
     def test_a_password_that_nobody_can_type(self, ws, password):
         done = imagekit("platform", "--root-password", password, cwd=ws)
-        assert done.returncode == 1
+        assert done.returncode == 2
         assert "root password" in done.stderr
 
     def test_no_workspace(self, tmp_path):
