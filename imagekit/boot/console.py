@@ -33,7 +33,7 @@ class Console:
             return cls(device)
         if device == "text":
             raise InputError(f"{text!r}: the text console has no speed", hint="write -c text, or name a serial port")
-        if not (speed.isascii() and speed.isdigit() and int(speed) in BAUD_RATES):
+        if speed not in map(str, BAUD_RATES):
             rates = ", ".join(map(str, BAUD_RATES))
             raise InputError(f"{speed!r} is no speed of a serial port", hint=f"use one of {rates}")
         return cls(device, int(speed))

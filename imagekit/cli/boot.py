@@ -13,7 +13,7 @@ from imagekit.clock import Stamp
 @options.manifests
 @options.protos
 @click.option(
-    "-o", "--output", type=options.FOLDER, metavar="DIR", help="The tarball's folder.  [default: ROOT/output]"
+    "-o", "--output", type=options.OUTPUT_FOLDER, metavar="DIR", help="The tarball's folder.  [default: ROOT/output]"
 )
 @options.stamp
 @options.dry_run

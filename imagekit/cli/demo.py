@@ -20,4 +20,4 @@ def command(folder: Path) -> None:
     """
     from imagekit.platform.demo import make_demo  # noqa: PLC0415 - keeps --help quick
 
-    click.echo(f"{make_demo(folder)}  demo workspace: manifest.d, boot.manifest.d, proto, imagekit.yaml")
+    options.print_lines([f"{make_demo(folder)}  demo workspace: manifest.d, boot.manifest.d, proto, imagekit.yaml"])

@@ -9,6 +9,12 @@ from imagekit.boot.modules import ModuleRequest
 from imagekit.cli import options
 
 
+def _volume_id(text: str) -> str:
+    from imagekit.formats.iso.volume import check_volume_id  # noqa: PLC0415 - keeps --help quick
+
+    return check_volume_id(text)
+
+
 @click.command("iso")
 @options.root
 @options.platform
@@ -17,18 +23,23 @@ from imagekit.cli import options
 @click.option(
     "-o",
     "--output",
-    type=options.FILE,
+    type=options.OUTPUT_FILE,
     metavar="FILE",
     help="The image.  [default: ROOT/output-iso/PLATFORM.iso]",
 )
 @click.option(
     "--esp-size",
-    callback=options.size(auto=True),
+    callback=options.size(),
     default="auto",
     metavar="BYTES",
     help="Size of the EFI system partition in the image; 256M is the original's.  [default: what the loader needs]",
 )
-@click.option("--volume-id", metavar="ID", help="Volume id, at most 32 characters.  [default: SMARTOS_STAMP]")
+@click.option(
+    "--volume-id",
+    callback=options.optional(_volume_id),
+    metavar="ID",
+    help="Volume id, at most 32 characters.  [default: SMARTOS_STAMP]",
+)
 @options.modules
 @options.answers
 @options.dry_run

@@ -8,7 +8,7 @@ from imagekit.cli import options
 
 _PATHS = click.argument("paths", nargs=-1, type=options.PATH, metavar="[FILE|DIR]...")
 _OUTPUT = click.option(
-    "-o", "--output", type=options.FILE, metavar="FILE", help="Where to write it.  [default: standard output]"
+    "-o", "--output", type=options.FILE, metavar="FILE", help="Where to write it; - is standard output, the default."
 )
 
 
@@ -128,19 +128,31 @@ def ls(path: str, manifests: tuple[Path, ...], recursive: bool, as_json: bool) -
         options.print_lines(aligned(rows))
 
 
+def _owner(text: str) -> tuple[str, str]:
+    from imagekit.manifest.generate import split_owner  # noqa: PLC0415 - keeps --help quick
+
+    return split_owner(text)
+
+
 @click.command("from-tree")
 @click.argument("folder", type=options.FOLDER, metavar="DIR")
-@click.option("--owner", default="root:root", metavar="USER:GROUP", help="Who owns all of it.  [default: root:root]")
+@click.option(
+    "--owner",
+    callback=options.optional(_owner),
+    default="root:root",
+    metavar="USER:GROUP",
+    help="Who owns all of it.  [default: root:root]",
+)
 @_OUTPUT
-def from_tree(folder: Path, owner: str, output: Path | None) -> None:
+def from_tree(folder: Path, owner: tuple[str, str], output: Path | None) -> None:
     """Print the manifest that describes a folder.
 
     Modes and links are those on disk. Owners are not: those of a build folder mean nothing in an image.
     """
     from imagekit.formats import folder as folders  # noqa: PLC0415 - keeps --help quick
-    from imagekit.manifest.generate import manifest_of, split_owner  # noqa: PLC0415
+    from imagekit.manifest.generate import manifest_of  # noqa: PLC0415
 
-    user, group = split_owner(owner)
+    user, group = owner
     _write(manifest_of(folders.read(folder), user=user, group=group), output)
 
 
@@ -155,9 +167,8 @@ def command() -> None:
 def _write(text: str, output: Path | None) -> None:
     from imagekit.output import Outputs  # noqa: PLC0415 - keeps --help quick
 
-    data = text.encode("utf-8", "surrogateescape")
-    if output is None:
-        click.echo(data, nl=False)
+    if output is None or output == Path("-"):
+        options.print_text(text)
     else:
         with Outputs() as outputs:
-            outputs.file(output).write(data)
+            outputs.file(output).write(text.encode("utf-8", "surrogateescape"))

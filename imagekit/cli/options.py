@@ -1,76 +1,133 @@
 """Options that several verbs share: their types, their words, and how results are printed."""
 
 import json
+import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, TypeVar
 
 import click
 
 from imagekit.boot.console import DEVICES, Console
 from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
-from imagekit.errors import InputError
+from imagekit.errors import ImagekitError, InputError, OutputError
 
 if TYPE_CHECKING:
     from imagekit.product import Product
+
+    _Path = click.Path[Path]
+else:  # generic for type checkers only: older releases are not
+    _Path = click.Path
 
 _UNITS = {"": 1, "kb": 10**3, "mb": 10**6, "gb": 10**9}
 for _power, _letter in enumerate("kmg", start=1):
     _UNITS[_letter] = _UNITS[f"{_letter}ib"] = 1024**_power
 
 
-def size(*, auto: bool = False) -> Callable[[click.Context, click.Parameter, str], int | None]:
+T = TypeVar("T")
+
+
+def each(convert: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[T, ...]]:
+    """Return the callback that converts every value of a repeated option; a bad one is wrong usage."""
+
+    def callback(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[T, ...]:
+        try:
+            return tuple(convert(value) for value in values)
+        except ImagekitError as error:
+            hint = f" ({error.hint})" if error.hint else ""
+            raise click.BadParameter(f"{error}{hint}") from None
+
+    return callback
+
+
+def optional(convert: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
+    """Return the callback that converts a value, if one was given."""
+    every = each(convert)
+
+    def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> T | None:
+        return None if value is None else every(context, parameter, (value,))[0]
+
+    return callback
+
+
+def size(*, multiple_of: int = 1, least: int = 0) -> Callable[[click.Context, click.Parameter, str], int | None]:
     """Return the callback that reads a size: bytes, or with a unit (K, M, G: powers of 1024; KB, MB, GB: of 1000).
 
-    With `auto`, that word is a size too, and becomes None.
+    The word "auto" is a size too, and becomes None.  Any other is `least` or more, and a multiple of `multiple_of`.
     """
 
-    def convert(_context: click.Context, _parameter: click.Parameter, value: str) -> int | None:
-        if auto and value == "auto":
+    def convert(text: str) -> int | None:
+        if text == "auto":
             return None
-        match = re.fullmatch(r"([0-9]+)([a-z]*)", value.lower())
+        match = re.fullmatch(r"([0-9]{1,18})([a-z]*)", text.lower())
         if match is None or match[2] not in _UNITS:
-            also = ", or auto" if auto else ""
-            raise click.BadParameter(f"{value!r} is not a size; write 2000000000, 256M, 4G or 4GB{also}")
-        return int(match[1]) * _UNITS[match[2]]
+            raise InputError(f"{text!r} is not a size; write 2000000000, 256M, 4G, 4GB or auto")
+        size = int(match[1]) * _UNITS[match[2]]
+        if size < least:
+            raise InputError(f"{size:,} bytes are too few; the least is {least:,}")
+        if size % multiple_of:
+            raise InputError(f"{size:,} bytes are not whole sectors; give a multiple of {multiple_of}")
+        return size
 
-    return convert
-
-
-def _console(_context: click.Context, _parameter: click.Parameter, value: str) -> Console:
-    try:
-        return Console.parse(value)
-    except InputError as error:
-        raise click.BadParameter(f"{error} ({error.hint})") from None
+    return optional(convert)
 
 
 def _complete_console(_context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
     return [device for device in DEVICES if device.startswith(incomplete)]
 
 
-def _stamp(_context: click.Context, _parameter: click.Parameter, value: str | None) -> Stamp | None:
-    try:
-        return None if value is None else Stamp(value)
-    except InputError as error:
-        raise click.BadParameter(f"{error} ({error.hint})") from None
+def _module(text: str) -> ModuleRequest:
+    if not text or text.startswith(":"):
+        raise InputError(f"{text!r} names no file; write FILE[:NAME]")
+    return ModuleRequest.parse(text)
 
 
-def _modules(
-    _context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]
-) -> tuple[ModuleRequest, ...]:
-    return tuple(ModuleRequest.parse(value) for value in values)
+class _Place(_Path):
+    """A path to something that may be missing: then the verb says so.
+
+    What is there and is not what was wanted, or cannot be looked at, is a failure, not wrong usage: a command line
+    that was right yesterday is right today.
+    """
+
+    def __init__(self, *, file: bool = True, folder: bool = True, output: bool = False) -> None:
+        super().__init__(file_okay=file, dir_okay=folder, path_type=Path)
+        self._is_output = output
+
+    def convert(self, value: str | os.PathLike[str], param: click.Parameter | None, ctx: click.Context | None) -> Path:
+        """Return the path; "-" as an input is left to the verb."""
+        text = os.fspath(value)
+        if not text:
+            self.fail("the name is empty", param, ctx)
+        if text == "-" and self._is_output:
+            self.fail("this cannot go to standard output; a file of that name would be ./-", param, ctx)
+        path = Path(text)
+        if path == Path("-"):
+            return path if text == "-" else path.absolute()
+        try:
+            is_folder = stat.S_ISDIR(path.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            return path
+        except OSError as error:
+            raise InputError(f"cannot look there: {error.strerror}", where=text) from error
+        if not (self.dir_okay if is_folder else self.file_okay):
+            found, expected = ("folder", "file") if is_folder else ("file", "folder")
+            raise InputError(f"found a {found}, expected a {expected}", where=text)
+        return path
 
 
-FOLDER = click.Path(file_okay=False, path_type=Path)
-FILE = click.Path(dir_okay=False, path_type=Path)
-PATH = click.Path(path_type=Path)
+FOLDER = _Place(file=False)
+FILE = _Place(folder=False)
+PATH = _Place()
+OUTPUT_FOLDER = _Place(file=False, output=True)
+OUTPUT_FILE = _Place(folder=False, output=True)
 
 console = click.option(
     "-c",
     "--console",
-    callback=_console,
+    callback=optional(Console.parse),
     shell_complete=_complete_console,
     default="text",
     metavar="DEVICE[:BAUD]",
@@ -117,14 +174,14 @@ protos = click.option(
 )
 stamp = click.option(
     "--stamp",
-    callback=_stamp,
+    callback=optional(Stamp),
     metavar="STAMP",
     help="The build stamp, such as 20261122T000000Z.  [default: the proto area's file buildstamp]",
 )
 modules = click.option(
     "--module",
     "modules",
-    callback=_modules,
+    callback=each(_module),
     multiple=True,
     metavar="FILE[:NAME]",
     help="A file for the kernel's /system/boot, there called NAME; may be repeated.  [default: the file's own name]",
@@ -143,13 +200,27 @@ def warn(messages: Iterable[str]) -> None:
 
 def print_json(data: object) -> None:
     """Print a JSON document on standard output."""
-    click.echo(json.dumps(data, indent=2))
+    print_text(f"{json.dumps(data, indent=2)}\n")
 
 
 def print_lines(lines: Iterable[str], *, err: bool = False) -> None:
-    """Print lines of text at once; what is no UTF-8 in a name goes out as the bytes that it came from."""
-    text = "".join(f"{line}\n" for line in lines)
-    click.echo(text.encode("utf-8", "surrogateescape"), nl=False, err=err)
+    """Print lines of text at once."""
+    print_text("".join(f"{line}\n" for line in lines), err=err)
+
+
+def print_text(text: str, *, err: bool = False) -> None:
+    """Print text as UTF-8; what is no UTF-8 in a name goes out as the bytes that it came from.
+
+    Raise OutputError when it cannot be written, and BrokenPipeError when nobody reads it any more.
+    """
+    try:
+        click.echo(text.encode("utf-8", "surrogateescape"), nl=False, err=err)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise OutputError(
+            f"cannot write: {error.strerror}", where=f"standard {'error' if err else 'output'}"
+        ) from error
 
 
 class Plan(Protocol):
@@ -174,11 +245,14 @@ def carry_out(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     warn(plan.warnings)
     if dry_run and as_json:
         print_json(plan.data())
-    elif dry_run:
-        for line in plan.lines():
-            click.echo(line)
-    elif as_json:
-        print_json({"products": [product.data() for product in plan.write()], "warnings": list(plan.warnings)})
+        return
+    if dry_run:
+        print_lines(plan.lines())
+        return
+    products = plan.write()
+    late = [warning for product in products for warning in product.warnings]
+    warn(late)
+    if as_json:
+        print_json({"products": [product.data() for product in products], "warnings": [*plan.warnings, *late]})
     else:
-        for product in plan.write():
-            click.echo(product.line())
+        print_lines(product.line() for product in products)

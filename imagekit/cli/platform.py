@@ -8,13 +8,26 @@ from imagekit.cli import options
 from imagekit.clock import Stamp
 
 
+def _password(text: str) -> str:
+    from imagekit.platform.password import check_password  # noqa: PLC0415 - keeps --help quick
+
+    return check_password(text)
+
+
 @click.command("platform")
 @options.root
 @options.manifests
 @options.protos
-@click.option("-o", "--output", type=options.FOLDER, metavar="DIR", help="Where all goes.  [default: ROOT/output]")
+@click.option(
+    "-o", "--output", type=options.OUTPUT_FOLDER, metavar="DIR", help="Where all goes.  [default: ROOT/output]"
+)
 @options.stamp
-@click.option("--root-password", metavar="PW", help="Root's password.  [default: a random one, kept in root.password]")
+@click.option(
+    "--root-password",
+    callback=options.optional(_password),
+    metavar="PW",
+    help="Root's password.  [default: a random one, kept in root.password]",
+)
 @click.option(
     "--root-size", type=click.IntRange(min=1), metavar="KIB", help="Size of /.  [default: 350000, DEBUG 353000]"
 )

@@ -1,8 +1,6 @@
 """imagekit pxe."""
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
 
 import click
 
@@ -11,31 +9,6 @@ from imagekit.boot.kernel_arguments import BootProperty
 from imagekit.boot.modules import ModuleRequest
 from imagekit.cli import options
 from imagekit.clock import Stamp
-from imagekit.errors import InputError
-
-T = TypeVar("T")
-
-
-def _each(convert: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, tuple[str, ...]], tuple[T, ...]]:
-    """Return the callback that converts every value of a repeated option; a bad one is wrong usage."""
-
-    def callback(_context: click.Context, _parameter: click.Parameter, values: tuple[str, ...]) -> tuple[T, ...]:
-        try:
-            return tuple(convert(value) for value in values)
-        except InputError as error:
-            raise click.BadParameter(f"{error} ({error.hint})") from None
-
-    return callback
-
-
-def _optional(convert: Callable[[str], T]) -> Callable[[click.Context, click.Parameter, str | None], T | None]:
-    """Return the callback that converts a value, if one was given."""
-    every = _each(convert)
-
-    def callback(context: click.Context, parameter: click.Parameter, value: str | None) -> T | None:
-        return None if value is None else every(context, parameter, (value,))[0]
-
-    return callback
 
 
 def _url(text: str) -> str:
@@ -64,33 +37,33 @@ def _mac(text: str) -> str:
 @click.option(
     "-c",
     "--console",
-    callback=_optional(Console.parse),
+    callback=options.optional(Console.parse),
     metavar="DEVICE[:BAUD]",
     help="Primary console: text (or vga), ttya to ttyd.  [default: the directory's, else text]",
 )
 @click.option(
     "-o",
     "--output",
-    type=options.FOLDER,
+    type=options.OUTPUT_FOLDER,
     metavar="DIR",
     help="The directory to make or to add to.  [default: ROOT/output-pxe]",
 )
 @click.option(
     "--url",
-    callback=_optional(_url),
+    callback=options.optional(_url),
     metavar="PREFIX",
     help='Where the directory will be served, for absolute URIs; "" for relative ones.  [default: relative]',
 )
 @click.option(
     "--default",
-    callback=_optional(Stamp),
+    callback=options.optional(Stamp),
     metavar="STAMP",
     help="The platform that boots by itself.  [default: the newest]",
 )
 @click.option(
     "-B",
     "properties",
-    callback=_each(BootProperty.parse),
+    callback=options.each(BootProperty.parse),
     multiple=True,
     metavar="NAME=VALUE",
     help="A boot property for the kernel; may be repeated.",
@@ -101,14 +74,14 @@ def _mac(text: str) -> str:
 @click.option(
     "--mac",
     "macs",
-    callback=_each(_mac),
+    callback=options.each(_mac),
     multiple=True,
     metavar="ADDRESS",
     help="A machine that boots the platform, for --layout triton; may be repeated.",
 )
 @click.option(
     "--remove",
-    callback=_each(Stamp),
+    callback=options.each(Stamp),
     multiple=True,
     metavar="STAMP",
     help="A platform to take out; may be repeated.  Without --platform, nothing is added.",

@@ -31,7 +31,7 @@ from imagekit.cli import options
 )
 @click.option(
     "--memory",
-    callback=options.size(auto=True),
+    callback=options.size(least=64 << 20),
     default="auto",
     metavar="SIZE",
     help="The machine's memory.  [default: 4G, or three quarters of this computer's]",

@@ -14,7 +14,7 @@ from imagekit.clock import Stamp
 @click.option(
     "-o",
     "--output",
-    type=options.FILE,
+    type=options.OUTPUT_FILE,
     required=True,
     metavar="FILE",
     help="The tarball; compressed unless the name ends in .tar.",

@@ -17,13 +17,13 @@ from imagekit.cli import options
 @click.option(
     "-o",
     "--output",
-    type=options.FILE,
+    type=options.OUTPUT_FILE,
     metavar="FILE",
     help="The image; partition.map goes beside it.  [default: ROOT/output-usb/PLATFORM.usb.gz]",
 )
 @click.option(
     "--size",
-    callback=options.size(auto=True),
+    callback=options.size(multiple_of=512),
     default="1940000256",
     metavar="BYTES",
     help="Size of the image, such as 1940000256, 4GB or auto: the smallest that fits.  [default: 1940000256]",

@@ -10,6 +10,16 @@ from imagekit.formats.iso.names import d_characters
 _NOT_A_CHARACTER = re.compile("[^A-Z0-9_ !\"%&'()*+,./:;<=>?-]")
 
 
+def check_volume_id(text: str) -> str:
+    """Return the id of a volume; raise PlanError unless it can be one."""
+    if not 1 <= len(text) <= 32 or text != d_characters(text):
+        raise PlanError(
+            f"not a volume id: {text!r}",
+            hint=f"a volume id is 1 to 32 of A-Z, 0-9 and _, such as {d_characters(text)[:32] or 'SMARTOS'}",
+        )
+    return text
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeIds:
     """The identifiers of the primary volume descriptor; each in capitals, as ECMA-119 8.4 wants them."""
@@ -23,11 +33,7 @@ class VolumeIds:
 
     def check(self) -> None:
         """Raise PlanError unless the characters and lengths are those that may stand there."""
-        if not 1 <= len(self.volume) <= 32 or self.volume != d_characters(self.volume):
-            raise PlanError(
-                f"not a volume id: {self.volume!r}",
-                hint=f"a volume id is 1 to 32 of A-Z, 0-9 and _, such as {d_characters(self.volume)[:32] or 'SMARTOS'}",
-            )
+        check_volume_id(self.volume)
         if len(self.volume_set) > 128 or self.volume_set != d_characters(self.volume_set):
             raise PlanError(
                 f"not a volume set id: {self.volume_set!r}", hint="a volume set id is at most 128 of A-Z, 0-9 and _"
