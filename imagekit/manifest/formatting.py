@@ -39,8 +39,8 @@ def format_files(paths: Iterable[Path], *, write: bool = True) -> list[Path]:
     changed = {file: text for file, text in canonical.items() if text != texts[file]}
     if write:
         with Outputs() as outputs:
-            for path, text in changed.items():
-                target = path.resolve()
+            # By their real paths, since a file may have been named twice.
+            for target, text in {path.resolve(): text for path, text in changed.items()}.items():
                 output = outputs.file(target, stat.S_IMODE(target.stat().st_mode))
                 output.write(text.encode("utf-8", "surrogateescape"))
     return list(changed)
