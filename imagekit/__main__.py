@@ -21,12 +21,15 @@ def main() -> int:
         status = _run()
         interrupts.ignore()
     except interrupts.Interrupted:
+        interrupts.ignore()
         complete, left = _end_outputs()
         if complete:
             _say(f"imagekit: interrupted, when this was complete: {', '.join(complete)}")
         else:
             _say("imagekit: interrupted" if left else "imagekit: interrupted; nothing was left behind")
-        return 130
+        status = 130
+    _finish(sys.stdout)
+    _finish(sys.stderr)
     return status
 
 
@@ -44,9 +47,10 @@ def _run() -> int:
             _say(f"  hint: {error.hint}")
         _end_outputs()
     except BrokenPipeError:  # whoever read it has seen enough
-        _silence(sys.stdout)
+        pass
     except OSError as error:
-        _say(f"imagekit: {_place(error)}: {error.strerror or error}")
+        place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
+        _say(f"imagekit: {place}{error.strerror or error}")
         _end_outputs()
     except SystemExit as error:  # click's way out, when a pipe is broken
         return error.code if isinstance(error.code, int) else 1
@@ -93,31 +97,20 @@ def _end_outputs() -> tuple[list[str], list[str]]:
     return complete, left
 
 
-def _place(error: OSError) -> str:
-    """Return the path of an error; for one without, find out whether it is standard output that takes no more."""
-    if isinstance(error.filename, str | bytes):
-        return os.fsdecode(error.filename)
-    try:
-        sys.stdout.flush()
-    except OSError:
-        _silence(sys.stdout)
-        return "standard output"
-    return "the system"
-
-
 def _say(text: str) -> None:
-    try:
-        print(text, file=sys.stderr, flush=True)
-    except OSError:
-        _silence(sys.stderr)
-
-
-def _silence(stream: TextIO) -> None:
-    """Let a stream that takes nothing lead nowhere, so that Python does not try it again at its end."""
     with contextlib.suppress(OSError):
-        null = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(null, stream.fileno())
-        os.close(null)
+        print(text, file=sys.stderr, flush=True)
+
+
+def _finish(stream: TextIO) -> None:
+    """Let a stream that takes nothing lead nowhere, so that Python does not try it again at its end."""
+    try:
+        stream.flush()
+    except OSError:
+        with contextlib.suppress(OSError):
+            null = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(null, stream.fileno())
+            os.close(null)
 
 
 if __name__ == "__main__":

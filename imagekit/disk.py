@@ -33,6 +33,8 @@ def make_folders_above(path: Path) -> list[Path]:
     made: list[Path] = []
     for folder in path.parents:
         if folder.exists():
+            if not folder.is_dir():
+                raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
             break
         made.append(folder)
     try:

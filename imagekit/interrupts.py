@@ -38,8 +38,11 @@ def handle() -> None:
 
 
 def ignore() -> None:
-    """Let no more interrupts come."""
+    """Let no more interrupts come, not even while Python ends, when it gives signals their own effect again."""
     _State.over = True
+    for number in SIGNALS:
+        if signal.getsignal(number) is _arrived:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager
