@@ -163,6 +163,14 @@ NEAT = (
 )
 
 
+def test_fmt_takes_a_file_once_that_is_named_twice(tmp_path: Path):
+    source = write(tmp_path / "a", "f  b  644 root sys\n")
+    (tmp_path / "link").symlink_to("a")
+    assert run("fmt", source, tmp_path / "link").stdout == f"{source}\n{tmp_path}/link\n"
+    assert source.read_text() == "f b 0644 root sys\n"
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_fmt_works_in_place(tmp_path: Path):
     source = write(tmp_path / "m", MESSY)
     source.chmod(0o640)
