@@ -377,7 +377,8 @@ def latin1(tmp_path_factory, need):
     )
     if made.returncode:
         pytest.skip("needs the sources of locales, to make one that is not UTF-8 (Debian: apt-get install locales)")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
+    decisive = ("LC_", "LANG", "PYTHONUTF8", "PYTHONIOENCODING", "PYTHONCOERCECLOCALE")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(decisive)}
     environment = {**kept, "LOCPATH": str(folder), "LC_ALL": "en_US.ISO-8859-1"}
     ask = [sys.executable, "-c", "import sys; print(sys.getfilesystemencoding())"]
     assert subprocess.run(ask, env=environment, capture_output=True, text=True, check=True).stdout == "iso8859-1\n"
