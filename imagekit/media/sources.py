@@ -11,7 +11,7 @@ from pathlib import Path
 from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError
-from imagekit.formats import detect, folder
+from imagekit.formats import folder
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
@@ -163,6 +163,8 @@ def _open(path: Path, option: str) -> tuple[Tree, Path]:
         return folder.read(path), path.resolve()
     if not path.is_file():
         raise InputError("no such folder or file", where=str(path), hint=f"{option} names a folder, or an image of it")
+    from imagekit.formats import detect  # noqa: PLC0415 - brings in all formats, and most runs name folders
+
     return detect.open_tree(DiskFile(path)), path
 
 
