@@ -38,11 +38,12 @@ def handle() -> None:
 
 
 def ignore() -> None:
-    """Let no more interrupts come, not even while Python ends, when it gives signals their own effect again."""
+    """Let no more interrupts come, as the program ends, not even when Python gives signals their own effect again."""
     _State.over = True
+    # Blocked first: Python complains of a signal that has come, and is ignored before it has been looked at.
+    signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS)
     for number in SIGNALS:
-        if signal.getsignal(number) is _arrived:
-            signal.signal(number, signal.SIG_IGN)
+        signal.signal(number, signal.SIG_IGN)
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import Protocol, Self
 
 from imagekit.content import BLOCK_SIZE, Content, data_runs, is_zero
+from imagekit.interrupts import held
 from imagekit.output import OutputFile
 from imagekit.progress import SILENT, Progress
 
@@ -112,24 +113,45 @@ class _Pipeline:
         self._stop = stop
         self._error: BaseException | None = None
         self._queues: list[_Queue] = [queue.SimpleQueue() for _ in range(len(stages) + 1)]
+        self._ended: queue.SimpleQueue[None] = queue.SimpleQueue()  # None for each thread
         self._threads = [
-            threading.Thread(target=self._run, args=(stage, *ends), name=type(stage).__name__)
+            # A daemon, so that nothing that goes wrong can keep the program from ending.
+            threading.Thread(target=self._run, args=(stage, *ends), name=type(stage).__name__, daemon=True)
             for stage, ends in zip(stages, pairwise(self._queues), strict=True)
         ]
 
     def __enter__(self) -> Self:
-        for thread in self._threads:
-            thread.start()
+        try:
+            with held():
+                for thread in self._threads:
+                    thread.start()
+        except BaseException:
+            self._stop.set()
+            self._end()
+            raise
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
         if kind is not None:
             self._stop.set()
-        self._queues[0].put(None)
-        for thread in self._threads:
-            thread.join()
+        self._end()
         if kind is None and self._error is not None:
             raise self._error
+
+    def _end(self) -> None:
+        """Wait until all threads have ended; after an interrupt, what they still have to do is in vain."""
+        started = [thread for thread in self._threads if thread.ident is not None]
+        self._queues[0].put(None)
+        try:
+            for _ in started:
+                self._ended.get()
+        except BaseException:
+            self._stop.set()
+            raise
+        finally:
+            with held():  # Python takes a thread for ended when an exception comes while it is joined
+                for thread in started:
+                    thread.join()
 
     def blocks(self, content: Content) -> Iterator[tuple[int, memoryview]]:
         """Read the data of a content and send it through; yield (offset in bytes, block) of what was sent."""
@@ -155,6 +177,7 @@ class _Pipeline:
             outgoing.put(work)
         outgoing.put(None)  # the next stage ends while this one may still wait for the disk
         self._attempt(stage.end)
+        self._ended.put(None)
 
     def _attempt(self, step: Callable[..., None], *arguments: object) -> None:
         if self._stop.is_set():

@@ -1,11 +1,14 @@
 """Lets the unit tests import their helpers, which stand beside them."""
 
+import signal
 import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from imagekit import interrupts
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -16,3 +19,15 @@ def open_tmp() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         Path(name).chmod(0o755)
         yield Path(name)
+
+
+@pytest.fixture
+def handled() -> Iterator[None]:
+    """Let signals be interrupts during a test."""
+    before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    for number in before:
+        signal.signal(number, signal.SIG_DFL)  # whatever the caller ignores
+    interrupts.handle()
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)

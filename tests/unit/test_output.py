@@ -330,18 +330,6 @@ print(Path("drop/x").read_text())
 # Interrupts
 
 
-@pytest.fixture
-def handled():
-    """Let signals be interrupts during a test."""
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_DFL)  # whatever the caller ignores
-    interrupts.handle()
-    yield
-    for number, handler in before.items():
-        signal.signal(number, handler)
-
-
 @pytest.mark.usefixtures("handled")
 @pytest.mark.parametrize("number", SIGNALS)
 def test_an_interrupt_never_comes_between_outputs(tmp_path, monkeypatch, number):

@@ -3,12 +3,14 @@
 import hashlib
 import os
 import random
+import signal
 import threading
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from imagekit import interrupts
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
 from imagekit.errors import InputError, OutputError
 from imagekit.formats import raw
@@ -140,4 +142,31 @@ def test_a_disk_that_fails_is_reported_with_the_output(tmp_path, monkeypatch):
     monkeypatch.setattr(os, "fsync", fsync)
     with pytest.raises(OutputError, match="image: cannot write: Input/output error"):
         write(Bytes(b"data"), tmp_path / "image")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("handled")
+@pytest.mark.parametrize("moment", ["start", "wait"])
+def test_an_interrupt_leaves_no_thread_at_work(tmp_path, monkeypatch, moment):
+    ended = threading.Event()
+    start, end = threading.Thread.start, raw._Digests.end
+
+    def interrupt_start(self):
+        start(self)
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    def interrupt_wait(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        self._stop.wait()  # a long time, were there nobody to end it
+        end(self)
+        ended.set()
+
+    if moment == "start":
+        monkeypatch.setattr(threading.Thread, "start", interrupt_start)
+    else:
+        monkeypatch.setattr(raw._Digests, "end", interrupt_wait)
+    with pytest.raises(interrupts.Interrupted):
+        write(Bytes(b"data" * MIB), tmp_path / "out")
+    assert ended.is_set() == (moment == "wait")
+    assert not {thread.name for thread in threading.enumerate()} & {"_Writer", "_Digests"}
     assert list(tmp_path.iterdir()) == []
