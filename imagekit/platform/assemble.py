@@ -1,6 +1,7 @@
 """Carries out the plan of a platform: both images, the platform folder around them, the tarball, the links."""
 
 import time as clock
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,9 +31,11 @@ def assemble(plan: "Plan") -> list[Product]:
         with Outputs() as temporary:
             scratch = temporary.scratch(output)
             images = _final_images(plan, scratch)
-            with progress_bar("md5", images.shipped.total) as progress:
-                shipped = images.shipped.text(progress)
-            usr = _compressed_usr(images, scratch)
+            # The sums are made while /usr is compressed: when it comes to the list of them, they are there.
+            with ThreadPoolExecutor(1) as background:
+                sums = background.submit(images.shipped.text)
+                usr = _compressed_usr(images, scratch)
+                shipped = sums.result()
             root = images.complete_root(usr, plan.sizes, plan.time)
             archive, sha1 = contents.stream(BOOT_ARCHIVE, root.content("boot_archive"))
         archive = replace(archive, warnings=tuple(growth("/", root, plan.sizes.root)))

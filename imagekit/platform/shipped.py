@@ -1,18 +1,13 @@
 """The list of shipped files with their MD5 sums: boot_archive.manifest, and a copy in the image."""
 
 import hashlib
-import os
 import threading
-from concurrent.futures import ThreadPoolExecutor
 
 from imagekit.content import Content
 from imagekit.errors import PlanError
-from imagekit.progress import SILENT, Progress
 from imagekit.tree import File, HardLink, Tree
 
 PATH = "usr/share/smartos/manifest"
-_SMALL = 64
-"""Files that one thread takes at a time."""
 
 
 class ShippedFiles(Content):
@@ -44,38 +39,20 @@ class ShippedFiles(Content):
         """What this is."""
         return "list of shipped files"
 
-    @property
-    def total(self) -> int:
-        """Bytes to read for the sums."""
-        return sum(content.size for _, content in self._files)
-
-    def text(self, progress: Progress = SILENT) -> bytes:
-        """Return the list; the first call reads all files, in threads."""
+    def text(self) -> bytes:
+        """Return the list; the first call reads all files."""
         with self._lock:
             if self._text is None:
-                self._text = self._sum(progress)
+                self._text = b"".join(_line(path, content) for path, content in self._files)
             return self._text
-
-    def _sum(self, progress: Progress) -> bytes:
-        batches = [self._files[start : start + _SMALL] for start in range(0, len(self._files), _SMALL)]
-        with ThreadPoolExecutor(min(os.cpu_count() or 1, 8)) as threads:
-            try:
-                return b"".join(threads.map(lambda batch: self._sum_batch(batch, progress), batches))
-            except BaseException:
-                threads.shutdown(cancel_futures=True)
-                raise
-
-    @staticmethod
-    def _sum_batch(batch: list[tuple[bytes, Content]], progress: Progress) -> bytes:
-        lines = []
-        for path, content in batch:
-            digest = hashlib.md5(usedforsecurity=False)
-            for block in content.blocks():
-                digest.update(block)
-            lines.append(digest.hexdigest().encode() + b"  ./" + path + b"\n")
-            progress.advance(content.size)
-        return b"".join(lines)
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Copy from the list."""
         buffer[:] = memoryview(self.text())[offset : offset + len(buffer)]
+
+
+def _line(path: bytes, content: Content) -> bytes:
+    digest = hashlib.md5(usedforsecurity=False)
+    for block in content.blocks():
+        digest.update(block)
+    return digest.hexdigest().encode() + b"  ./" + path + b"\n"

@@ -4,6 +4,7 @@ Each always makes the same bytes of the same input, whatever the number of threa
 """
 
 import importlib
+import struct
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -25,9 +26,11 @@ _LEVELS: dict[str, dict[Level, int]] = {
     "zlib-ng": {"fast": 3, "smallest": 6},
     "zlib": {"fast": 3, "smallest": 6},
 }
-# Where nothing is to be gained, ISA-L's level 2 takes half of the time of 3 for the same size.
+# Where little is to be gained, ISA-L's level 2 takes half of the time of 3 for the same size; where nothing is, data is
+# stored as it is.
 _HOPELESS_LEVEL = 2
-_SAMPLES, _SAMPLE_SIZE, _HARDLY = 4, 4096, 0.95
+_SAMPLES, _SAMPLE_SIZE, _HARDLY, _NOT_AT_ALL = 16, 2048, 0.95, 0.995
+_STORED_SIZE = 0xFFFF  # bytes of a stored block (RFC 1951, 3.2.4)
 
 _PREFERENCE: dict[Level, tuple[str, ...]] = {
     "fast": ("isa-l", "zlib-ng", "zlib"),
@@ -47,8 +50,12 @@ class Backend:
 
     def deflate(self, data: memoryview, history: memoryview) -> bytes:
         """Return `data` as deflate blocks that end at a byte boundary; `history` is what stands before it."""
-        hopeless = self._fast and self._is_hopeless(data)
-        return self._deflate(data, history, _HOPELESS_LEVEL if hopeless else self._level)
+        if not self._fast:
+            return self._deflate(data, history, self._level)
+        gain = self._best_sample(data)
+        if gain > _NOT_AT_ALL:
+            return _stored(data)
+        return self._deflate(data, history, _HOPELESS_LEVEL if gain > _HARDLY else self._level)
 
     def _deflate(self, data: memoryview, history: memoryview, level: int) -> bytes:
         method, window, memory, strategy = 8, -15, 8, 0
@@ -57,13 +64,20 @@ class Backend:
         result: bytes = compressor.compress(data) + compressor.flush(_SYNC_FLUSH)
         return result
 
-    def _is_hopeless(self, data: memoryview) -> bool:
-        """Tell whether samples of `data` hardly shrink: what is compressed already, as most of a boot archive is."""
+    def _best_sample(self, data: memoryview) -> float:
+        """Return to what part of its size the sample of `data` shrinks that shrinks most."""
         step = max(len(data) // _SAMPLES, _SAMPLE_SIZE)
-        return all(
-            len(self._deflate(sample, sample[:0], 1)) > _HARDLY * len(sample)
-            for sample in (data[start : start + _SAMPLE_SIZE] for start in range(0, len(data), step))
-        )
+        samples = [data[start : start + _SAMPLE_SIZE] for start in range(0, max(len(data) - _SAMPLE_SIZE, 1), step)]
+        return min((len(self._deflate(sample, sample[:0], 1)) / len(sample) for sample in samples), default=0.0)
+
+
+def _stored(data: memoryview) -> bytes:
+    """Return `data` in stored blocks, none of them the last; what stands before ends at a byte boundary."""
+    pieces: list[bytes | memoryview] = []
+    for start in range(0, len(data), _STORED_SIZE):
+        piece = data[start : start + _STORED_SIZE]
+        pieces += [struct.pack("<BHH", 0, len(piece), len(piece) ^ 0xFFFF), piece]
+    return b"".join(pieces)
 
 
 def available() -> list[str]:
