@@ -12,7 +12,7 @@ from imagekit.boot.console import Console
 from imagekit.boot.sectors import SECTOR, STAGE2_LIMIT, BootPrograms, read_boot_programs
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
-from imagekit.errors import PlanError
+from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat, gpt
 from imagekit.media.additions import Additions
 from imagekit.media.contents import LOADER, READ_BY_LOADER, listing, medium_tree, plan_esp, warnings_about
@@ -34,6 +34,7 @@ RESERVED_SECTORS = 16_384
 LOADER_REACH = 4 << 30
 """Bytes from the start of the root partition that the loader can read: its offsets have 32 bits."""
 
+MAP_NAME = "partition.map"
 TAGS = {"loader": 12, "boot": 1, "root": 2, "reserved": 11}
 """VTOC tags by partition name (illumos sys/vtoc.h), for partition.map."""
 
@@ -68,7 +69,7 @@ class Plan:
     @property
     def map_output(self) -> Path:
         """Where partition.map goes: beside the image."""
-        return self.output.with_name("partition.map")
+        return self.output.with_name(MAP_NAME)
 
     def partition(self, name: str) -> gpt.Partition:
         """Return the partition of this name."""
@@ -169,6 +170,8 @@ def plan(request: Request) -> Plan:
     )
     _check_reach(root)
     output = request.output or request.sources.root / "output-usb" / f"{sources.name}.usb{'.gz' * request.compress}"
+    if output.name == MAP_NAME:
+        raise InputError(f"partition.map goes there, beside the image: {output}", hint="give the image another name")
     warnings = [*sources.warnings, *module_warnings, *warnings_about(tree, request.console)]
     if request.compress and output.suffix != ".gz":
         warnings.append(f"{output} will be compressed with gzip, though its name does not end in .gz")

@@ -243,6 +243,7 @@ BAD = [
     ("iso --esp-size 8192", 1, ["EFI system partition", "loader64.efi", "does not fit"]),
     ("iso --volume-id smartos/2026", 2, ["smartos/2026"]),
     ("iso --volume-id ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456", 2, ["32"]),
+    ("usb -o partition.map", 1, ["partition.map goes there", "another name"]),
     ("usd", 2, ["no such command: usd", "did you mean usb?"]),
 ]
 
