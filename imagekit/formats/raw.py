@@ -40,15 +40,15 @@ def write_raw(
     """
     output.truncate(content.size)
     stop = threading.Event()
-    sums = _Digests(digests, content.size, stop)
-    stages: list[_Stage] = [_Writer(output), *([sums] if digests else [])]
+    sums = {name: _Digest(name, content.size, stop) for name in digests}
+    stages: list[_Stage] = [_Writer(output), *sums.values()]
     with _Pipeline(stages, stop) as pipeline:
         done = 0
         for offset, block in pipeline.blocks(content):
             progress.advance(offset + len(block) - done)
             done = offset + len(block)
         progress.advance(content.size - done)
-    return Result(size=content.size, **sums.in_hex())
+    return Result(size=content.size, **{name: digest.in_hex() for name, digest in sums.items()})
 
 
 class _Stage(Protocol):
@@ -76,11 +76,11 @@ class _Writer:
             os.fsync(self._output.fileno())
 
 
-class _Digests:
-    """Digests of the whole, zeros between the blocks included."""
+class _Digest:
+    """A digest of the whole, zeros between the blocks included."""
 
-    def __init__(self, names: Sequence[str], size: int, stop: threading.Event) -> None:
-        self._digests = {name: hashlib.new(name, usedforsecurity=False) for name in names}
+    def __init__(self, name: str, size: int, stop: threading.Event) -> None:
+        self._digest = hashlib.new(name, usedforsecurity=False)
         self._size = size
         self._stop = stop
         self._done = 0
@@ -92,17 +92,16 @@ class _Digests:
     def end(self) -> None:
         self._zeros(self._size)
 
-    def in_hex(self) -> dict[str, str]:
-        """Return the digests by name, once all is done."""
-        return {name: digest.hexdigest() for name, digest in self._digests.items()}
+    def in_hex(self) -> str:
+        """Return the digest, once all is done."""
+        return self._digest.hexdigest()
 
     def _zeros(self, end: int) -> None:
         while self._done < end and not self._stop.is_set():
             self._update(_ZEROS[: min(end - self._done, BLOCK_SIZE)])
 
     def _update(self, data: memoryview) -> None:
-        for digest in self._digests.values():
-            digest.update(data)
+        self._digest.update(data)
         self._done += len(data)
 
 

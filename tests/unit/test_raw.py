@@ -105,7 +105,7 @@ def test_all_is_on_the_disk_before_the_digest_is_waited_for(tmp_path, monkeypatc
 
     def fsync(fd):
         real(fd)
-        digesting = any(thread.name == "_Digests" for thread in threading.enumerate())
+        digesting = any(thread.name == "_Digest" for thread in threading.enumerate())
         seen.append((digesting, os.pread(fd, 4 * BLOCK_SIZE, 0) == content.read(0, 4 * BLOCK_SIZE)))
 
     with Outputs() as outputs:
@@ -149,7 +149,7 @@ def test_a_disk_that_fails_is_reported_with_the_output(tmp_path, monkeypatch):
 @pytest.mark.parametrize("moment", ["start", "wait"])
 def test_an_interrupt_leaves_no_thread_at_work(tmp_path, monkeypatch, moment):
     ended = threading.Event()
-    start, end = threading.Thread.start, raw._Digests.end
+    start, end = threading.Thread.start, raw._Digest.end
 
     def interrupt_start(self):
         start(self)
@@ -164,9 +164,9 @@ def test_an_interrupt_leaves_no_thread_at_work(tmp_path, monkeypatch, moment):
     if moment == "start":
         monkeypatch.setattr(threading.Thread, "start", interrupt_start)
     else:
-        monkeypatch.setattr(raw._Digests, "end", interrupt_wait)
+        monkeypatch.setattr(raw._Digest, "end", interrupt_wait)
     with pytest.raises(interrupts.Interrupted):
         write(Bytes(b"data" * MIB), tmp_path / "out")
     assert ended.is_set() == (moment == "wait")
-    assert not {thread.name for thread in threading.enumerate()} & {"_Writer", "_Digests"}
+    assert not {thread.name for thread in threading.enumerate()} & {"_Writer", "_Digest"}
     assert list(tmp_path.iterdir()) == []
