@@ -17,7 +17,10 @@ from imagekit.tree import Tree
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """A step: the files that it makes in the image, its command on an illumos host, and what is lost without it."""
+    """A step: the files that it makes in the image, the workspace's tool for it, and what is lost without it.
+
+    The tool is run on illumos hosts alone; an empty one is none, and then imagekit.yaml has to name a command.
+    """
 
     name: str
     makes: tuple[str, ...]
@@ -29,7 +32,7 @@ HOOKS = (
     Hook(
         "whatis",
         ("usr/share/man/whatis", "smartdc/man/whatis"),
-        ("tools/imagekit-whatis",),
+        (),
         "apropos(1) and whatis(1) will find nothing",
     ),
     Hook(
@@ -78,7 +81,8 @@ def plan_hooks(config: Config, root: Path) -> tuple[list[Step], list[str]]:
     for hook in HOOKS:
         prebuilt = {path: DiskFile(config.prebuilt[path]) for path in hook.makes if path in config.prebuilt}
         command = config.hooks.get(hook.name)
-        if command is None and sys.platform.startswith("sunos") and (root / hook.command[0]).exists():
+        has_tool = bool(hook.command) and (root / hook.command[0]).exists()
+        if command is None and has_tool and sys.platform.startswith("sunos"):
             command = (str((root / hook.command[0]).absolute()), *hook.command[1:])
         step = Step(hook, prebuilt, None if prebuilt else command)
         if step.is_skipped:
