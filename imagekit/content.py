@@ -9,8 +9,9 @@ import bisect
 import errno
 import os
 import stat
+import threading
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from imagekit.errors import FormatError, ImagekitError, InputError
@@ -89,6 +90,39 @@ class Bytes(Content):
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Copy from memory."""
+        buffer[:] = memoryview(self._data)[offset : offset + len(buffer)]
+
+
+class Deferred(Content):
+    """Bytes of a known size that are made when somebody reads them first; other threads wait for them then."""
+
+    __slots__ = ("_data", "_lock", "_make", "_origin", "_size")
+
+    def __init__(self, size: int, make: Callable[[], bytes], origin: str = "generated") -> None:
+        self._size = size
+        self._make = make
+        self._origin = origin
+        self._lock = threading.Lock()
+        self._data: bytes | None = None
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self._size
+
+    @property
+    def origin(self) -> str:
+        """Who makes the bytes."""
+        return self._origin
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Copy from memory, once the bytes are made; what goes wrong then is raised to every reader."""
+        with self._lock:
+            if self._data is None:
+                data = self._make()
+                if len(data) != self._size:
+                    raise ImagekitError(f"made {len(data):,} bytes, expected {self._size:,}", where=self._origin)
+                self._data = data
         buffer[:] = memoryview(self._data)[offset : offset + len(buffer)]
 
 

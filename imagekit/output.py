@@ -9,7 +9,7 @@ import contextlib
 import os
 import tempfile
 from pathlib import Path
-from typing import Self
+from typing import Protocol, Self
 
 from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder, what_stands_at
 from imagekit.errors import OutputError
@@ -17,6 +17,16 @@ from imagekit.interrupts import held
 
 _LONGEST_PREFIX = 50
 """Characters of a name that begin its temporary's: names may have 255 bytes, characters up to four."""
+
+
+class Sparse(Protocol):
+    """Where what is made out of order goes: an OutputFile, or a temporary file."""
+
+    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write `data`, all of it, at `offset` bytes."""
+
+    def truncate(self, size: int) -> None:
+        """Set the size in bytes; what was never written reads as zeros."""
 
 
 class OutputFile:

@@ -2,14 +2,14 @@
 
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
-from imagekit.formats import folder
+from imagekit.formats import folder as disk_folder
+from imagekit.output import Outputs
 from imagekit.platform.config import Config
 from imagekit.platform.fixups import put_file
 from imagekit.tree import Tree
@@ -105,20 +105,20 @@ def put_prebuilt(tree: Tree, steps: Sequence[Step], time: int) -> None:
             put_file(tree, path, content, time=time)
 
 
-def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int, scratch: Path) -> Tree | None:
+def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int, folder: Path) -> Tree | None:
     """Run the commands, each on a copy of the tree on disk; return a tree with what they made, None without commands.
 
-    The copy is as large as the image; it lies in `scratch` while they run.  Raise InputError when a command fails or
+    The copy is as large as the image; it lies in `folder` while they run.  Raise InputError when a command fails or
     does not make its files.
     """
     due = [step for step in steps if step.command is not None]
     if not due:
         return None
     result = tree.copy()
-    # The commands run in the workspace, so the place of the copy has to be an absolute path.
-    with tempfile.TemporaryDirectory(prefix="hooks-", dir=scratch.absolute()) as folder_name:
-        image = Path(folder_name, "root")
-        folder.extract(tree, image)
+    with Outputs() as outputs:
+        # The commands run in the workspace, so the place of the copy has to be an absolute path.
+        image = outputs.scratch(folder.absolute()) / "root"
+        disk_folder.extract(tree, image)
         for step in due:
             _run(step, image, root)
             for path in step.hook.makes:

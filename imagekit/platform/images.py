@@ -6,7 +6,7 @@ from imagekit.content import Content
 from imagekit.formats import ufs
 from imagekit.platform.fixups import empty_files, lay_below_usr, split_usr
 from imagekit.platform.shipped import PATH as SHIPPED_PATH
-from imagekit.platform.shipped import ShippedFiles
+from imagekit.platform.shipped import shipped_files
 from imagekit.tree import File, Tree
 
 ROOT_BYTES_PER_INODE, USR_BYTES_PER_INODE = 12_248, 14_000
@@ -29,7 +29,7 @@ class Images:
     root: ufs.Plan
     usr: ufs.Plan
     root_tree: Tree
-    shipped: ShippedFiles
+    shipped: Content
     warnings: tuple[str, ...]
 
     def complete_root(self, usr_archive: Content, sizes: Sizes, time: int) -> ufs.Plan:
@@ -42,7 +42,7 @@ class Images:
 def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
     """Plan both file systems from the whole image's tree, which is left as it is."""
     whole = tree.copy()
-    shipped = ShippedFiles(whole)
+    shipped = shipped_files(whole)
     whole.add_parents(SHIPPED_PATH, mtime=time)
     whole.replace(File(path=SHIPPED_PATH, mode=0o644, mtime=time, content=shipped))
     empty_files(whole, time)

@@ -625,7 +625,7 @@ def test_a_failure_while_writing_leaves_no_folder(ws, monkeypatch):
     made = plan(Request(root=ws, root_password="secret"))  # noqa: S106
 
     def compress(_content, output, **_options):
-        output.write(b"half")
+        output.write_at(0, b"half")
         assert (ws / "output").is_dir()
         raise OutputError("no space left")
 

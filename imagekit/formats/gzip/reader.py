@@ -1,36 +1,24 @@
 """Inflates gzip files of one or more members, checking all that the format has to check."""
 
-import os
 import struct
-import tempfile
-import weakref
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
-from imagekit.content import BLOCK_SIZE, Content, allocated_ranges, is_zero
-from imagekit.errors import FormatError, InputError, OutputError
+from imagekit.content import BLOCK_SIZE, Content, is_zero
+from imagekit.errors import FormatError
 from imagekit.formats.gzip.backends import inflater
 from imagekit.formats.gzip.writer import TRAILER
+from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
+from imagekit.temporary import Temporary
 
 _MAGIC = b"\x1f\x8b"
 _DEFLATE = 8
 _HEADER_CRC, _EXTRA, _NAME, _COMMENT = 0x02, 0x04, 0x08, 0x10
 _RESERVED = 0xE0
 _LONGEST_TEXT = 64 * 1024  # bytes of a name or comment in a header
-
-
-class Sparse(Protocol):
-    """Where inflated data goes: an OutputFile, or anything that can be written at an offset."""
-
-    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Write `data`, all of it, at `offset` bytes."""
-
-    def truncate(self, size: int) -> None:
-        """Set the size in bytes; what was not written reads as zeros."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,63 +55,6 @@ def inflate(content: Content, output: Sparse, *, limit: int | None = None, progr
     return Inflated(size=size, members=members)
 
 
-class _Temporary(Content):
-    """A file without a name, gone when nobody refers to it any more."""
-
-    __slots__ = ("__weakref__", "_fd", "_origin", "_size")
-
-    def __init__(self, origin: str, folder: Path | None) -> None:
-        try:
-            with tempfile.TemporaryFile(dir=folder) as file:
-                self._fd = os.dup(file.fileno())
-        except OSError as error:
-            where = str(folder or tempfile.gettempdir())
-            raise OutputError(f"cannot make a temporary file: {error.strerror}", where=where) from error
-        weakref.finalize(self, os.close, self._fd)
-        self._origin = origin
-        self._size = 0
-
-    @property
-    def size(self) -> int:
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        return self._origin
-
-    def read_into(self, offset: int, buffer: memoryview) -> None:
-        while buffer:
-            count = os.preadv(self._fd, [buffer], offset)
-            if count == 0:
-                raise InputError("its temporary copy is cut short", where=self._origin)
-            buffer = buffer[count:]
-            offset += count
-
-    def data_ranges(self) -> Iterator[tuple[int, int]]:
-        try:
-            yield from allocated_ranges(self._fd, self._size)
-        except OSError as error:
-            raise InputError(f"cannot read its temporary copy: {error.strerror}", where=self._origin) from error
-
-    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        view = memoryview(data)
-        while view:
-            try:
-                count = os.pwrite(self._fd, view, offset)
-            except OSError as error:
-                raise OutputError(
-                    f"cannot write the inflated copy: {error.strerror}",
-                    where=tempfile.gettempdir(),
-                    hint="set TMPDIR to a folder with more space, or inflate the file first",
-                ) from error
-            view = view[count:]
-            offset += count
-
-    def truncate(self, size: int) -> None:
-        os.truncate(self._fd, size)
-        self._size = size
-
-
 def inflate_to_temporary(
     content: Content, *, folder: Path | None = None, limit: int | None = None, progress: Progress = SILENT
 ) -> Content:
@@ -131,7 +62,7 @@ def inflate_to_temporary(
 
     The file is in `folder` (TMPDIR by default) and disappears with the content.  Errors as of `inflate`.
     """
-    temporary = _Temporary(content.origin, folder)
+    temporary = Temporary(content.origin, folder)
     inflate(content, temporary, limit=limit, progress=progress)
     return temporary
 

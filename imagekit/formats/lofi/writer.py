@@ -1,7 +1,5 @@
 """Compress an image the way `lofiadm -C` does, in several threads."""
 
-import hashlib
-import os
 import struct
 from collections import deque
 from collections.abc import Iterator
@@ -23,7 +21,7 @@ from imagekit.formats.lofi.layout import (
     SEGMENT_SIZE,
     STORED,
 )
-from imagekit.output import OutputFile
+from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
 
 _ENTRIES_LIMIT = 1 << 32
@@ -31,20 +29,18 @@ _ENTRIES_LIMIT = 1 << 32
 
 @dataclass(frozen=True, slots=True)
 class Compressed:
-    """What became of an image; `sha1` is the hexadecimal digest of the compressed file when it was asked for."""
+    """What became of an image."""
 
     size: int  # bytes, padding and all
     segments: int
     stored: int  # segments that compression would not have made smaller
-    sha1: str | None = None
 
 
 def compress(
     content: Content,
-    output: OutputFile,
+    output: Sparse,
     *,
     segment_size: int = SEGMENT_SIZE,
-    sha1: bool = False,
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Compressed:
@@ -92,7 +88,7 @@ def compress(
     length = start + index[-1]
     length += -length % SECTOR
     output.truncate(length)
-    return Compressed(length, count, stored, _sha1(output, length) if sha1 else None)
+    return Compressed(length, count, stored)
 
 
 class _Work:
@@ -150,12 +146,3 @@ def _in_order(pool: ThreadPoolExecutor, work: _Work, ahead: int) -> Iterator[lis
     finally:
         for future in pending:
             future.cancel()
-
-
-def _sha1(output: OutputFile, length: int) -> str:
-    """Read the file back: its beginning, the index, was not known before its end."""
-    digest = hashlib.sha1(usedforsecurity=False)
-    with output.reporting_errors():
-        for offset in range(0, length, BLOCK_SIZE):
-            digest.update(os.pread(output.fileno(), min(BLOCK_SIZE, length - offset), offset))
-    return digest.hexdigest()
