@@ -15,7 +15,7 @@ from imagekit.errors import ImagekitError
 
 def main() -> int:
     """Run the command line; return the exit status."""
-    gc.set_threshold(100_000)  # a tree of 25,000 entries is no garbage, and looking through it takes time
+    gc.set_threshold(500_000)  # a tree of 25,000 entries is no garbage, and looking through it takes time
     try:
         interrupts.handle()  # so that a run that is ended from outside removes its temporaries first
         status = _run()

@@ -129,19 +129,24 @@ class Deferred(Content):
 class DiskFile(Content):
     """A regular file on disk; it must keep its size and modification time while imagekit uses it."""
 
-    __slots__ = ("_modified", "_size", "path")
+    __slots__ = ("_modified", "_name", "_size")
 
-    def __init__(self, path: Path, status: os.stat_result | None = None) -> None:
+    def __init__(self, path: Path | str, status: os.stat_result | None = None) -> None:
+        self._name = os.fspath(path)  # not a Path: making one takes longer than all else here
         try:
-            status = status or path.stat()
+            status = status or os.stat(path)  # noqa: PTH116 - likewise
         except OSError as error:
             raise InputError(f"cannot read: {error.strerror}", where=str(path)) from error
         if not stat.S_ISREG(status.st_mode):
             found = "a folder" if stat.S_ISDIR(status.st_mode) else "something else"
             raise InputError(f"found {found}, expected a regular file", where=str(path))
-        self.path = path
         self._size = status.st_size
         self._modified = status.st_mtime_ns
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return Path(self._name)
 
     @property
     def size(self) -> int:
@@ -156,7 +161,7 @@ class DiskFile(Content):
     def _open(self) -> int:
         fd = -1
         try:
-            fd = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+            fd = os.open(self._name, os.O_RDONLY | os.O_CLOEXEC)
             now = os.fstat(fd)
             self._check(now)
         except OSError as error:

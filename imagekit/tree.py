@@ -124,7 +124,7 @@ class Tree:
         if path in self._entries:
             raise InputError(f"/{path} is there already", where=f"/{path}")
         check_path(path)
-        parent = entry.parent
+        parent = path.rpartition("/")[0]
         if parent not in self._children:
             holder = self._entries.get(parent)
             found = f"is a {holder.KIND}" if holder else "is missing"
@@ -180,7 +180,10 @@ class Tree:
 
     def copy(self) -> "Tree":
         """Return a tree of the same entries, to be changed on its own."""
-        return Tree.of((entry for entry in self if entry.path), self.root)
+        tree = Tree(self.root)
+        tree._entries = self._entries.copy()
+        tree._children = {path: names.copy() for path, names in self._children.items()}
+        return tree
 
     def children(self, path: str) -> list[Entry]:
         """Return the entries of the directory at `path`, in the order of their adding."""

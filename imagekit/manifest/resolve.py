@@ -244,7 +244,7 @@ class _Contents:
             message = f"{proto.root / directive.path} is or lies behind a symbolic link; {entry.path} is taken"
             self._report(directive, "M408", message)
         self._suppliers[directive.path] = proto.root
-        return DiskFile(Path(entry.path), status)
+        return DiskFile(entry.path, status)
 
     def _report(self, directive: Directive, code: str, message: str) -> None:
         self._findings.append(at(directive, code, message))

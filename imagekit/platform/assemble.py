@@ -20,8 +20,8 @@ from imagekit.tree import Directory, File, Tree
 if TYPE_CHECKING:
     from imagekit.platform.plan import Plan
 
-_SHA1_LINE = 41
-"""Bytes of boot_archive.hash."""
+_HASH_SIZE = 41
+"""Bytes of boot_archive.hash: a SHA-1 in hex, and a newline."""
 
 
 def assemble(plan: "Plan") -> list[Product]:
@@ -40,9 +40,9 @@ def assemble(plan: "Plan") -> list[Product]:
         image = root.content("boot_archive")
         with ThreadPoolExecutor(1) as background:
             writing = background.submit(_write_archive, folder, image)
-            tree = _platform_tree(plan, image, Deferred(_SHA1_LINE, lambda: _sha1_line(writing)), images.shipped)
+            tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
             tarball = write_product(outputs, output / f"{plan.name}.tgz", tar.plan(tree), compress=True)
-            archive, _ = writing.result()
+            archive = writing.result()
         for file in tree.files():
             path = file.path.removeprefix(f"{plan.name}/")
             if path != BOOT_ARCHIVE:
@@ -69,21 +69,22 @@ def _compressed_usr(images: Images, folder: Path) -> Content:
     return compressed
 
 
-def _write_archive(folder: OutputFolder, image: Content) -> tuple[Product, str | None]:
-    """Write the boot archive; return its summary, under the name that it will have, and its SHA-1."""
+def _write_archive(folder: OutputFolder, image: Content) -> Product:
+    """Write the boot archive; return its summary, under the name that it will have."""
     started = clock.monotonic()
     output = folder.file(BOOT_ARCHIVE)
     with progress_bar(BOOT_ARCHIVE, image.size) as progress:
-        result = raw.write_raw(image, output, progress, digests=("sha256", "sha1"))
+        result = raw.write_raw(image, output, progress, digests=("sha1",))
     folder.complete(output)
-    return Product(folder.path / BOOT_ARCHIVE, result.size, result.sha256, clock.monotonic() - started), result.sha1
+    return Product(folder.path / BOOT_ARCHIVE, result.size, None, clock.monotonic() - started, sha1=result.sha1)
 
 
-def _sha1_line(writing: Future[tuple[Product, str | None]]) -> bytes:
-    return f"{writing.result()[1]}\n".encode()
+def _hash(writing: Future[Product]) -> bytes:
+    """Return what boot_archive.hash holds, once the boot archive is written."""
+    return f"{writing.result().sha1}\n".encode()
 
 
-def _platform_tree(plan: "Plan", image: Content, sha1: Content, shipped: Content) -> Tree:
+def _platform_tree(plan: "Plan", image: Content, digest: Content, shipped: Content) -> Tree:
     """Return the platform folder as a tree, owned by root: what the tarball holds."""
     kernel = plan.tree[IMAGE_KERNEL]
     assert isinstance(kernel, File)
@@ -91,7 +92,7 @@ def _platform_tree(plan: "Plan", image: Content, sha1: Content, shipped: Content
         PLATFORM_VERSION: Bytes(_stamp_line(plan)),
         BOOT_ARCHIVE: image,
         f"{BOOT_ARCHIVE}.gitstatus": Bytes(plan.git_status.encode()),
-        f"{BOOT_ARCHIVE}.hash": sha1,
+        f"{BOOT_ARCHIVE}.hash": digest,
         f"{BOOT_ARCHIVE}.manifest": shipped,
         PLATFORM_KERNEL: kernel.content,
     }

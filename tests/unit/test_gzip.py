@@ -164,10 +164,10 @@ def test_time_is_not_wasted_on_what_cannot_shrink(library: str) -> None:
     assert len(stored) == BLOCK_SIZE + 5 * 17
     assert zlib.decompressobj(-15).decompress(stored) == noise
     # What shrinks a little is given level 2.
-    shrinking = memoryview(b"".join(noise[start : start + 2000] + bytes(130) for start in range(0, BLOCK_SIZE, 2000)))
+    shrinking = memoryview(b"".join(noise[start : start + 2000] + bytes(50) for start in range(0, BLOCK_SIZE, 2000)))
     assert backend.deflate(shrinking, none) == backend._deflate(shrinking, none, 2)
     assert len(backend.deflate(memoryview(text), none)) < len(backend._deflate(memoryview(text), none, 2))
-    # One sample that shrinks is enough.
+    # It is enough that half of it shrinks.
     mixed = memoryview(noise[: BLOCK_SIZE // 2] + text[: BLOCK_SIZE // 2])
     assert len(backend.deflate(mixed, none)) < len(backend._deflate(mixed, none, 2))
 

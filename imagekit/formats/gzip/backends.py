@@ -52,10 +52,10 @@ class Backend:
         """Return `data` as deflate blocks that end at a byte boundary; `history` is what stands before it."""
         if not self._fast:
             return self._deflate(data, history, self._level)
-        gain = self._best_sample(data)
-        if gain > _NOT_AT_ALL:
+        left = self._sample(data)
+        if left > _NOT_AT_ALL:
             return _stored(data)
-        return self._deflate(data, history, _HOPELESS_LEVEL if gain > _HARDLY else self._level)
+        return self._deflate(data, history, _HOPELESS_LEVEL if left > _HARDLY else self._level)
 
     def _deflate(self, data: memoryview, history: memoryview, level: int) -> bytes:
         method, window, memory, strategy = 8, -15, 8, 0
@@ -64,11 +64,13 @@ class Backend:
         result: bytes = compressor.compress(data) + compressor.flush(_SYNC_FLUSH)
         return result
 
-    def _best_sample(self, data: memoryview) -> float:
-        """Return to what part of its size the sample of `data` shrinks that shrinks most."""
+    def _sample(self, data: memoryview) -> float:
+        """Return to what part of its size a sample of `data` shrinks."""
         step = max(len(data) // _SAMPLES, _SAMPLE_SIZE)
-        samples = [data[start : start + _SAMPLE_SIZE] for start in range(0, max(len(data) - _SAMPLE_SIZE, 1), step)]
-        return min((len(self._deflate(sample, sample[:0], 1)) / len(sample) for sample in samples), default=0.0)
+        sample = b"".join(
+            data[start : start + _SAMPLE_SIZE] for start in range(0, max(len(data) - _SAMPLE_SIZE, 1), step)
+        )
+        return len(self._deflate(memoryview(sample), data[:0], _HOPELESS_LEVEL)) / max(len(sample), 1)
 
 
 def _stored(data: memoryview) -> bytes:
