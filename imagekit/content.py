@@ -12,6 +12,7 @@ import stat
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from operator import itemgetter
 from pathlib import Path
 
 from imagekit.errors import FormatError, ImagekitError, InputError
@@ -243,14 +244,14 @@ class Slice(Content):
     __slots__ = ("_offset", "_origin", "_size", "_whole")
 
     def __init__(self, whole: Content, offset: int, size: int, origin: str | None = None) -> None:
-        self._origin = origin or whole.origin
+        self._whole = whole
+        self._origin = origin
         if offset < 0 or size < 0 or offset + size > whole.size:
             raise FormatError(
                 f"{size:,} bytes at {offset:,} are wanted, but {whole.origin} has {whole.size:,} bytes",
-                where=self._origin,
+                where=self.origin,
                 hint="the image is damaged or cut short",
             )
-        self._whole = whole
         self._offset = offset
         self._size = size
 
@@ -262,7 +263,7 @@ class Slice(Content):
     @property
     def origin(self) -> str:
         """What the slice stands for, such as image!/path."""
-        return self._origin
+        return self._origin or self._whole.origin
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Read from the whole."""
@@ -287,7 +288,7 @@ class Composite(Content):
 
     def __init__(self, size: int, pieces: Iterable[tuple[int, Content]], origin: str = "generated") -> None:
         """`pieces` are (offset in bytes, content), in any order; they may not overlap nor pass `size`."""
-        ordered = sorted(((offset, piece) for offset, piece in pieces if piece.size), key=lambda pair: pair[0])
+        ordered = sorted((pair for pair in pieces if pair[1].size), key=itemgetter(0))
         end = 0
         for offset, piece in ordered:
             if offset < end:

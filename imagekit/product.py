@@ -12,29 +12,26 @@ from imagekit.progress import progress_bar
 
 @dataclass(frozen=True, slots=True)
 class Product:
-    """One finished output: its size in bytes, the seconds that it took, its SHA-256 in hex where that was asked for.
+    """One finished output: its size in bytes, its SHA-256 in hex (None: not asked for), the seconds that it took.
 
-    Of a boot archive the SHA-1 is known instead, which is in its .hash.  `warnings` are what only making it showed.
+    `warnings` are what only making it showed.
     """
 
     path: Path
     size: int
     sha256: str | None
     seconds: float
-    sha1: str | None = None
     warnings: tuple[str, ...] = ()
 
     def line(self) -> str:
         """Return the summary for people."""
-        digests = "".join(f"  {name} {text}" for name, text in (("sha256", self.sha256), ("sha1", self.sha1)) if text)
-        return f"{self.path}  {self.size:,} bytes{digests}  {self.seconds:.1f} s"
+        digest = f"  sha256 {self.sha256}" if self.sha256 else ""
+        return f"{self.path}  {self.size:,} bytes{digest}  {self.seconds:.1f} s"
 
     def data(self) -> dict[str, object]:
         """Return the summary for scripts."""
         data = {**asdict(self), "path": str(self.path), "seconds": round(self.seconds, 3)}
         del data["warnings"]
-        if self.sha1 is None:
-            del data["sha1"]
         return data
 
 

@@ -109,7 +109,7 @@ def examine(directives: Sequence[Directive], protos: ProtoPath, *, mtime: int, a
             )
         else:
             entry = _link(directive, entries, links.targets, owners, mtime)
-        if entry is not None and (not path or _is_directory(tree, entry.parent)):
+        if entry is not None and (not path or _is_directory(tree, path.rpartition("/")[0])):
             tree.replace(entry)
     findings += [*owners.findings, *contents.unreadable_folders()]
     return Examination(tree, findings, suppliers, entries, links.targets)
@@ -127,10 +127,12 @@ def _standing(directives: Sequence[Directive]) -> tuple[dict[str, Directive], li
     """
     entries, findings = standing(directives)
     if len(entries) < len(directives):
-        kinds: dict[str, set[str]] = {}
-        for directive in directives:
-            kinds.setdefault(directive.path, set()).add(directive.kind)
-        for finding in repetitions(directives):
+        repeated = repetitions(directives)
+        kinds: dict[str, set[str]] = {finding.path: set() for finding in repeated}
+        for directive in directives if repeated else ():
+            if directive.path in kinds:
+                kinds[directive.path].add(directive.kind)
+        for finding in repeated:
             severity: Severity = "error" if len(kinds[finding.path]) > 1 else "warning"
             findings.append(replace(finding, severity=severity))
     # The order of a combined manifest, so that one and many files with the same lines give the same tree.

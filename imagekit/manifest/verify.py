@@ -61,6 +61,8 @@ def verify(
     examined = examine(directives, protos, mtime=mtime, accounts=accounts)
     checked: list[Finding] = []
     for directive in examined.entries.values():
+        if directive.kind == "f" and not modes:
+            continue  # its content was looked for, and that is all
         try:
             checked += _against_proto(directive, protos, modes=modes)
         except OSError as error:
@@ -92,7 +94,7 @@ def _prefixes(complete: Sequence[str], protos: ProtoPath) -> tuple[str, ...]:
 
 
 def _against_proto(directive: Directive, protos: ProtoPath, *, modes: bool) -> Iterator[Finding]:
-    """Compare a directive with what is at its path in the proto areas; a file's content was looked for before."""
+    """Compare a directive with what is at its path in the proto areas: of a file no more than its mode."""
     if not directive.path:
         return
     found = protos.lookup(directive.path)

@@ -42,7 +42,7 @@ def assemble(plan: "Plan") -> list[Product]:
             writing = background.submit(_write_archive, folder, image)
             tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
             tarball = write_product(outputs, output / f"{plan.name}.tgz", tar.plan(tree), compress=True)
-            archive = writing.result()
+            archive, _ = writing.result()
         for file in tree.files():
             path = file.path.removeprefix(f"{plan.name}/")
             if path != BOOT_ARCHIVE:
@@ -69,19 +69,19 @@ def _compressed_usr(images: Images, folder: Path) -> Content:
     return compressed
 
 
-def _write_archive(folder: OutputFolder, image: Content) -> Product:
-    """Write the boot archive; return its summary, under the name that it will have."""
+def _write_archive(folder: OutputFolder, image: Content) -> tuple[Product, str | None]:
+    """Write the boot archive; return its summary, under the name that it will have, and its SHA-1."""
     started = clock.monotonic()
     output = folder.file(BOOT_ARCHIVE)
     with progress_bar(BOOT_ARCHIVE, image.size) as progress:
-        result = raw.write_raw(image, output, progress, digests=("sha1",))
+        result = raw.write_raw(image, output, progress, digests=("sha256", "sha1"))
     folder.complete(output)
-    return Product(folder.path / BOOT_ARCHIVE, result.size, None, clock.monotonic() - started, sha1=result.sha1)
+    return Product(folder.path / BOOT_ARCHIVE, result.size, result.sha256, clock.monotonic() - started), result.sha1
 
 
-def _hash(writing: Future[Product]) -> bytes:
+def _hash(writing: Future[tuple[Product, str | None]]) -> bytes:
     """Return what boot_archive.hash holds, once the boot archive is written."""
-    return f"{writing.result().sha1}\n".encode()
+    return f"{writing.result()[1]}\n".encode()
 
 
 def _platform_tree(plan: "Plan", image: Content, digest: Content, shipped: Content) -> Tree:

@@ -102,9 +102,13 @@ class _Work:
 
     def batches(self) -> Iterator[tuple[int, bool]]:
         """Yield (offset in bytes, whether there may be data in it) of all batches."""
-        data = {offset for offset, _ in data_blocks(self._content, self._batch_size)}
-        for offset in range(0, self._content.size, self._batch_size):
-            yield offset, offset in data
+        step = self._batch_size
+        done = 0
+        for start, _ in data_blocks(self._content, step):
+            yield from ((offset, False) for offset in range(done, start, step))
+            yield start, True
+            done = start + step
+        yield from ((offset, False) for offset in range(done, self._content.size, step))
 
     def compress(self, offset: int, data: bool) -> list[bytes]:
         """Return the segments of a batch, each with its flag."""

@@ -30,11 +30,7 @@ class Node(NamedTuple):
     device: int  # ic_db[1] of a device node
     data: tuple[Run, ...]
     indirect: tuple[Run, ...]
-
-    @property
-    def fragments(self) -> int:
-        """All that it holds."""
-        return sum(count for _, count in self.data) + sum(count for _, count in self.indirect)
+    fragments: int  # of both
 
 
 class _Numbers:
@@ -89,9 +85,10 @@ def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocat
                 data[-1] = (data[-1][0], data[-1][1] + tail)
             else:
                 data.append((address, tail))
-        if (blocks + indirect) * frag * geometry.nspf >= _SECTORS_LIMIT:
+        fragments = (blocks + indirect) * frag + tail
+        if fragments * geometry.nspf >= _SECTORS_LIMIT:
             raise too_large(entry, size)
-        nodes.append(Node(number, entry, kind, links, size, content, device, tuple(data), addresses))
+        nodes.append(Node(number, entry, kind, links, size, content, device, tuple(data), addresses, fragments))
     return nodes, allocator
 
 

@@ -1,13 +1,9 @@
-"""From a plan to the bytes of an image: metadata is made here, file contents are put in their places unread.
+"""From a plan to the bytes of an image: metadata is made here, file contents are put in their places unread."""
 
-Directories and inode tables are made when they are read, by whoever reads them: while other threads compress, say.
-"""
-
-from functools import partial
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from imagekit.content import Bytes, Composite, Content, Deferred, Slice
+from imagekit.content import Bytes, Composite, Content, Slice
 from imagekit.formats.ufs import layout, superblock
 from imagekit.formats.ufs.addresses import AddressBlocks, of_runs
 from imagekit.formats.ufs.directory import pack
@@ -15,7 +11,6 @@ from imagekit.formats.ufs.groups import Counts, GroupWriter
 from imagekit.tree import File
 
 if TYPE_CHECKING:
-    from imagekit.formats.ufs.geometry import Geometry
     from imagekit.formats.ufs.placement import Node
     from imagekit.formats.ufs.plan import Plan
 
@@ -36,12 +31,12 @@ class _Image:
         self._plan = plan
         self._geometry = g = plan.geometry
         self.pieces: list[tuple[int, Content]] = []
-        self._groups: list[list[Node]] = [[] for _ in range(g.ncg)]
-        self._addresses: dict[int, list[int]] = {}  # of the inodes of long files
+        self._tables = [bytearray() for _ in range(g.ncg)]
+        self._used = [bytearray(g.ipg) for _ in range(g.ncg)]
+        self._directories = [0] * g.ncg
+        self._used[0][:2] = b"\1\1"  # inodes 0 and 1 do not exist but count as used
         for node in plan.nodes:
-            self._groups[node.number // g.ipg].append(node)
-            if node.indirect:
-                self._addresses[node.number] = self._put_address_blocks(node)
+            self._put_inode(node, self._put_addresses(node))
             self._put_data(node)
         self._put_metadata()
 
@@ -50,7 +45,7 @@ class _Image:
         if content is None:
             if node.type != layout.DIRECTORY:
                 return
-            content = Deferred(node.size, partial(self._directory, node), f"/{node.entry.path}")
+            content = self._directory(node)
         fsize = self._geometry.fsize
         done = 0
         for first, count in node.data:
@@ -59,63 +54,59 @@ class _Image:
             self.pieces.append((first * fsize, piece))
             done += length
 
-    def _directory(self, node: "Node") -> bytes:
+    def _directory(self, node: "Node") -> Content:
         numbers = self._plan.numbers
         names, paths = self._plan.directories[node.entry.path]
         parent = numbers[node.entry.parent]
-        return pack(node.number, parent, names, [numbers[path] for path in paths], node.size)
+        data = pack(node.number, parent, names, [numbers[path] for path in paths], node.size)
+        return Bytes(data, f"/{node.entry.path}")
 
-    def _put_address_blocks(self, node: "Node") -> list[int]:
-        """Put the blocks of addresses of a long file; return its direct and indirect addresses."""
+    def _put_addresses(self, node: "Node") -> list[int]:
+        """Put the blocks of addresses of a node; return its direct and indirect addresses."""
         g = self._geometry
+        if not node.indirect:
+            direct = [address for first, count in node.data for address in range(first, first + count, g.frag)]
+            if node.device:
+                direct = [0, node.device]
+            return direct + [0] * (layout.DIRECT + layout.INDIRECT - len(direct))
         data = of_runs(node.data, g.frag)
         blocks = AddressBlocks(data, of_runs(node.indirect, g.frag), g.nindir)
         index = 0
         for first, count in node.indirect:
-            self._put(first, blocks.pack(index, count // g.frag), f"block addresses of /{node.entry.path}")
+            origin = f"block addresses of /{node.entry.path}"
+            self.pieces.append((first * g.fsize, Bytes(blocks.pack(index, count // g.frag), origin)))
             index += count // g.frag
         return [*data[: layout.DIRECT], *blocks.roots]
 
-    def _inode_table(self, nodes: "list[Node]") -> bytes:
-        """Return the inodes of a group, as far as the last that is in use."""
-        g = self._geometry
-        table = bytearray(_table_size(nodes, g))
-        for node in nodes:
-            entry = node.entry
-            if node.indirect:
-                addresses = self._addresses[node.number]
-            elif node.device:
-                addresses = [0, node.device]
-            else:
-                addresses = list(of_runs(node.data, g.frag))
-            addresses += [0] * (layout.DIRECT + layout.INDIRECT - len(addresses))
-            # fmt: off
-            layout.INODE.pack_into(
-                table, node.number % g.ipg * layout.INODE_SIZE,
-                node.type | entry.mode, node.links, min(entry.uid, _ID16), min(entry.gid, _ID16), node.size,
-                entry.mtime, 0, entry.mtime, 0, entry.mtime, 0,
-                *addresses,
-                0, node.fragments * g.nspf, _generation(node.number), 0, entry.uid, entry.gid, 0,
-            )
-            # fmt: on
-        return bytes(table)
+    def _put_inode(self, node: "Node", addresses: list[int]) -> None:
+        entry = node.entry
+        group, index = divmod(node.number, self._geometry.ipg)
+        table = self._tables[group]
+        end = (index + 1) * layout.INODE_SIZE
+        if len(table) < end:
+            table.extend(bytes(end - len(table)))
+        # fmt: off
+        layout.INODE.pack_into(
+            table, index * layout.INODE_SIZE,
+            node.type | entry.mode, node.links, min(entry.uid, _ID16), min(entry.gid, _ID16), node.size,
+            entry.mtime, 0, entry.mtime, 0, entry.mtime, 0,
+            *addresses,
+            0, node.fragments * self._geometry.nspf, _generation(node.number), 0, entry.uid, entry.gid, 0,
+        )
+        # fmt: on
+        self._used[group][index] = 1
+        self._directories[group] += node.type == layout.DIRECTORY
 
     def _put_metadata(self) -> None:
         plan, g = self._plan, self._geometry
         groups = GroupWriter(g, plan.free, plan.time)
         summary = []
-        for group, nodes in enumerate(self._groups):
-            used = bytearray(g.ipg)
-            if group == 0:
-                used[:2] = b"\1\1"  # inodes 0 and 1 do not exist but count as used
-            for node in nodes:
-                used[node.number % g.ipg] = 1
-            block, counts = groups.block(group, bytes(used), sum(node.type == layout.DIRECTORY for node in nodes))
+        for group in range(g.ncg):
+            block, counts = groups.block(group, bytes(self._used[group]), self._directories[group])
             summary.append(counts)
             start = group * g.fpg
             self._put(start + g.cblkno, block, f"cylinder group {group}")
-            table = Deferred(_table_size(nodes, g), partial(self._inode_table, nodes), f"inode table {group}")
-            self.pieces.append(((start + g.iblkno) * g.fsize, table))
+            self._put(start + g.iblkno, self._tables[group], f"inode table {group}")
         self._put(g.csaddr, b"".join(map(Counts.pack, summary)), "summary area")
         data = superblock.pack(
             g,
@@ -129,13 +120,8 @@ class _Image:
         for group in range(g.ncg):
             self._put(group * g.fpg + g.sblkno, data, f"superblock copy {group}")
 
-    def _put(self, fragment: int, data: bytes, origin: str) -> None:
-        self.pieces.append((fragment * self._geometry.fsize, Bytes(data, origin)))
-
-
-def _table_size(nodes: "list[Node]", geometry: "Geometry") -> int:
-    """Return the bytes of a group's inode table, as far as its last inode that is in use."""
-    return max((node.number % geometry.ipg + 1 for node in nodes), default=0) * layout.INODE_SIZE
+    def _put(self, fragment: int, data: bytes | bytearray, origin: str) -> None:
+        self.pieces.append((fragment * self._geometry.fsize, Bytes(bytes(data), origin)))
 
 
 def _generation(number: int) -> int:
