@@ -105,10 +105,10 @@ class _Reader:
             if not is_readable(one.path):
                 self._problems.append(f"{one.path}: cannot read: permission denied")
                 return None
-            content = DiskFile(Path(one.path), status)
+            content = DiskFile(one.path, status)
             entry = File(path=path, mode=mode, uid=uid, gid=gid, mtime=mtime, content=content)
         elif stat.S_ISLNK(status.st_mode):
-            target = str(Path(one.path).readlink())
+            target = os.readlink(one.path)  # noqa: PTH115 - a Path would tidy it up
             entry = Symlink(path=path, uid=uid, gid=gid, mtime=mtime, target=target)
         else:
             kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "?")

@@ -43,6 +43,7 @@ def sample(tmp_path: Path) -> Path:
     (top / "empty").mkdir(mode=0o700)
     (top / "escape").symlink_to("/etc")
     (top / "dangling").symlink_to("no where")
+    (top / "untidy").symlink_to(".//up/./")
     os.utime(top / "B", (5, 1_000_000_000.75))
     return top
 
@@ -59,6 +60,7 @@ def test_reading_a_folder(sample: Path):
         ("symbolic link", "dangling"),
         ("directory", "empty"),
         ("symbolic link", "escape"),
+        ("symbolic link", "untidy"),
     ]
     big = tree["B"]
     assert isinstance(big, File)
@@ -66,6 +68,7 @@ def test_reading_a_folder(sample: Path):
     assert [tree[path].target for path in ("a/x", "b")] == ["a/w", "a/w"]
     assert tree["escape"].target == "/etc"
     assert tree["dangling"].target == "no where"
+    assert tree["untidy"].target == ".//up/./"
 
 
 def test_owners_are_kept_on_request(sample: Path):
