@@ -30,6 +30,7 @@ def main() -> int:
         status = 130
     _finish(sys.stdout)
     _finish(sys.stderr)
+    gc.freeze()  # Python ends sooner when it does not look for garbage once more
     return status
 
 

@@ -35,7 +35,15 @@ class Product:
         return data
 
 
-def write_product(outputs: Outputs, path: Path, content: Content, *, compress: bool, digest: bool = True) -> Product:
+def write_product(
+    outputs: Outputs,
+    path: Path,
+    content: Content,
+    *,
+    compress: bool,
+    level: gzip.Level = "close",
+    digest: bool = True,
+) -> Product:
     """Write a content to an output of its own, as it is (zeros become holes) or compressed; show the progress.
 
     Without `digest`, an output that is not compressed has no SHA-256: that takes longer than writing it.
@@ -45,7 +53,7 @@ def write_product(outputs: Outputs, path: Path, content: Content, *, compress: b
     with progress_bar(path.name, content.size) as progress:
         result: gzip.Result | raw.Result
         if compress:
-            result = gzip.compress(content, output.write, progress=progress)
+            result = gzip.compress(content, output.write, level=level, progress=progress)
         else:
             result = raw.write_raw(content, output, progress, digests=("sha256",) if digest else ())
     return Product(path, result.size, result.sha256, time.monotonic() - started)

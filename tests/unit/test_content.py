@@ -1,14 +1,17 @@
 import errno
 import os
 import random
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagekit.content import BLOCK_SIZE, Bytes, Composite, DiskFile, Slice, data_blocks, write_sparse
-from imagekit.errors import FormatError, ImagekitError, InputError
+from imagekit.content import BLOCK_SIZE, Bytes, Composite, Deferred, DiskFile, Slice, data_blocks, write_sparse
+from imagekit.errors import FormatError, ImagekitError, InputError, OutputError
 from imagekit.output import Outputs
+from imagekit.temporary import Temporary
 
 
 @st.composite
@@ -181,3 +184,63 @@ def test_sparse_writing_keeps_bytes_and_makes_holes(tmp_path):
     written = (tmp_path / "out").read_bytes()
     assert written == source.read_bytes() + bytes(content.size - source.stat().st_size)
     assert (tmp_path / "out").stat().st_blocks * 512 < 4 * BLOCK_SIZE
+
+
+def test_deferred_bytes_are_made_once_when_they_are_read():
+    made = []
+    ready = threading.Event()
+
+    def make():
+        made.append(1)
+        ready.wait(60)
+        return b"0123456789"
+
+    content = Deferred(10, make, "numbers")
+    assert (content.size, content.origin, made) == (10, "numbers", [])
+    with ThreadPoolExecutor(3) as pool:
+        parts = [pool.submit(content.read, start, 4) for start in (0, 3, 6)]
+        ready.set()
+        assert [part.result() for part in parts] == [b"0123", b"3456", b"6789"]
+    assert content.read() == b"0123456789"
+    assert made == [1]
+
+
+def test_what_fails_to_be_made_fails_every_reader():
+    def make():
+        raise InputError("gone")
+
+    for content, message in ((Deferred(3, make), "gone"), (Deferred(3, lambda: b"four"), "made 4 bytes, expected 3")):
+        for _ in range(2):
+            with pytest.raises(ImagekitError, match=message):
+                content.read()
+
+
+def test_a_temporary_file_is_written_anywhere_and_leaves_nothing(tmp_path):
+    content = Temporary("x.lgz", tmp_path)
+    content.write_at(3 * BLOCK_SIZE, b"end")
+    content.write_at(5, b"begin")
+    content.truncate(3 * BLOCK_SIZE + 9)
+    assert list(tmp_path.iterdir()) == []
+    assert content.origin == "x.lgz"
+    expected = bytes(5) + b"begin" + bytes(3 * BLOCK_SIZE - 10) + b"end" + bytes(6)
+    assert content.size == len(expected)
+    assert content.read() == expected
+    covered = bytearray(len(expected))
+    for offset, length in content.data_ranges():
+        covered[offset : offset + length] = content.read(offset, length)
+    assert covered == expected
+
+
+def test_a_full_disk_names_the_folder_and_what_to_do(tmp_path, monkeypatch):
+    content = Temporary("x.lgz", tmp_path)
+
+    def full(_fd, _data, _offset):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(OutputError, match=r"cannot write a temporary copy of x\.lgz: No space left") as caught:
+        content.write_at(0, b"x")
+    assert caught.value.where == str(tmp_path)
+    assert "TMPDIR" in caught.value.hint
+    with pytest.raises(OutputError, match="cannot make a temporary file: No such file"):
+        Temporary("x.lgz", tmp_path / "nowhere")

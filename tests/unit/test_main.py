@@ -354,7 +354,7 @@ sys.exit(program.main())
 """
 
 
-@pytest.mark.parametrize("where", ["_compressed_usr", "_final_images", "write_product"])
+@pytest.mark.parametrize("where", ["_compressed_usr", "_final_images", "write_product", "_platform_tree"])
 def test_a_platform_that_is_terminated_leaves_nothing(demo, where):
     before = everything(demo)
     arguments = ["platform", "-r", demo, "--root-password", "x"]

@@ -635,6 +635,24 @@ def test_a_failure_while_writing_leaves_no_folder(ws, monkeypatch):
     assert not (ws / "output").exists()
 
 
+def test_a_failure_of_the_boot_archive_ends_the_tarball_too(ws, monkeypatch):
+    from imagekit.errors import OutputError
+    from imagekit.formats import raw
+    from imagekit.platform.plan import plan
+    from imagekit.platform.request import Request
+
+    made = plan(Request(root=ws, root_password="secret"))  # noqa: S106
+
+    def write_raw(_content, output, *_arguments, **_options):
+        raise OutputError("no space left", where=str(output.path))
+
+    monkeypatch.setattr(raw, "write_raw", write_raw)
+    with pytest.raises(OutputError, match="no space left") as caught:
+        made.write()
+    assert caught.value.where.endswith("i86pc/amd64/boot_archive")
+    assert not (ws / "output").exists()
+
+
 def test_put_file_keeps_mode_and_owner_and_refuses_links():
     from imagekit.errors import InputError
     from imagekit.platform.fixups import put_file

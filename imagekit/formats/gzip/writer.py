@@ -44,7 +44,7 @@ def compress(
     content: Content,
     write: Callable[[bytes], object],
     *,
-    level: Level = "fast",
+    level: Level = "close",
     threads: int | None = None,
     mtime: int = 0,
     name: str | None = None,
