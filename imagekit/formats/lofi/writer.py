@@ -1,6 +1,7 @@
 """Compress an image the way `lofiadm -C` does, in several threads."""
 
 import struct
+import threading
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -99,6 +100,7 @@ class _Work:
         self._segment_size = segment_size
         self._batch_size = max(segment_size, BLOCK_SIZE)  # so that small files are not opened for every segment
         self._zeros = self._pack(memoryview(bytes(segment_size)))
+        self._local = threading.local()
 
     def batches(self) -> Iterator[tuple[int, bool]]:
         """Yield (offset in bytes, whether there may be data in it) of all batches."""
@@ -116,10 +118,19 @@ class _Work:
         size = self._segment_size
         if not data and length % size == 0:
             return [self._zeros] * (length // size)
-        batch = memoryview(bytearray(length))
+        batch = self._buffer()[:length]
         if data:
             self._content.read_into(offset, batch)
+        else:
+            batch[:] = bytes(length)
         return [self._pack_unless_zero(batch[at : at + size]) for at in range(0, length, size)]
+
+    def _buffer(self) -> memoryview:
+        """Return this thread's buffer, which is not made anew for every batch: that takes time."""
+        if not hasattr(self._local, "buffer"):
+            self._local.buffer = memoryview(bytearray(self._batch_size))
+        buffer: memoryview = self._local.buffer
+        return buffer
 
     def _pack_unless_zero(self, segment: memoryview) -> bytes:
         return self._zeros if len(segment) == self._segment_size and _all_zero(segment) else self._pack(segment)
