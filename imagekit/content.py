@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 
 from imagekit.errors import FormatError, ImagekitError, InputError
-from imagekit.output import OutputFile
+from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
 
 BLOCK_SIZE = 1 << 20
@@ -380,7 +380,7 @@ def data_runs(content: Content) -> Iterator[tuple[int, int]]:
         yield start, length
 
 
-def write_sparse(content: Content, output: OutputFile, progress: Progress = SILENT) -> None:
+def write_sparse(content: Content, output: Sparse, progress: Progress = SILENT) -> None:
     """Write a content to an output of its own; zeros become holes."""
     output.truncate(content.size)
     buffer = memoryview(bytearray(BLOCK_SIZE))

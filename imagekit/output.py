@@ -155,16 +155,12 @@ class OutputFolder:
         self._files.append(output)
         return output
 
-    def complete(self, output: OutputFile) -> Path:
-        """Finish a file of this folder early; return where it can be read until the folder is published."""
-        self._files.remove(output)
-        output._finish()  # noqa: SLF001 - one class in two halves
-        output._publish()  # noqa: SLF001
-        return output.target
-
     def _finish(self) -> None:
-        for output in list(self._files):
-            self.complete(output)
+        while self._files:
+            output = self._files[-1]
+            output._finish()  # noqa: SLF001 - one class in two halves
+            output._publish()  # noqa: SLF001
+            self._files.pop()
         with reporting_errors(self.path):
             self.place.chmod(0o755)
             for folder, _, _ in os.walk(self.place):
@@ -193,8 +189,9 @@ class OutputFolder:
             self._replaced = old
 
     def _discard(self) -> list[Path]:
-        left = [path for output in self._files for path in output._discard()]  # noqa: SLF001
-        left += remove(self.place)
+        for output in self._files:
+            output._discard()  # noqa: SLF001
+        left = remove(self.place)
         if self._replaced is not None:
             left += remove(self._replaced)
         remove_empty(self._made_folders)

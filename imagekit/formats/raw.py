@@ -31,17 +31,24 @@ class Result:
 
 
 def write_raw(
-    content: Content, output: OutputFile, progress: Progress = SILENT, *, digests: Sequence[str] = ("sha256",)
+    content: Content,
+    output: OutputFile,
+    progress: Progress = SILENT,
+    *,
+    digests: Sequence[str] = ("sha256",),
+    in_place: Sequence[tuple[int, int]] = (),
 ) -> Result:
     """Write a content to an output of its own; zeros become holes.
 
-    `digests` are of sha256 and sha1.  Reading, writing and digesting each have a thread, since each waits for something
-    else; digesting takes longest, as zeros count too.
+    What is `in_place`, as (offset, length) in bytes, the output has already.  `digests` are of sha256 and sha1.
+
+    Reading, writing and digesting each have a thread, since each waits for something else; digesting takes longest, as
+    zeros count too.
     """
     output.truncate(content.size)
     stop = threading.Event()
     sums = {name: _Digest(name, content.size, stop) for name in digests}
-    stages: list[_Stage] = [_Writer(output), *sums.values()]
+    stages: list[_Stage] = [_Writer(output, in_place), *sums.values()]
     with _Pipeline(stages, stop) as pipeline:
         done = 0
         for offset, block in pipeline.blocks(content):
@@ -64,10 +71,14 @@ class _Stage(Protocol):
 class _Writer:
     """Writes blocks that are not all zeros, and waits for the disk while others are still at work."""
 
-    def __init__(self, output: OutputFile) -> None:
+    def __init__(self, output: OutputFile, in_place: Sequence[tuple[int, int]]) -> None:
         self._output = output
+        self._in_place = in_place
 
     def take(self, offset: int, block: memoryview) -> None:
+        end = offset + len(block)
+        if any(start <= offset and end <= start + length for start, length in self._in_place):
+            return
         if not is_zero(block):
             self._output.write_at(offset, block)
 

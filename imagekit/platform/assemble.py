@@ -1,16 +1,18 @@
 """Carries out the plan of a platform: both images, the platform folder around them, the tarball, the links."""
 
 import time as clock
+from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagekit.content import Bytes, Content, Deferred
+from imagekit.content import Bytes, Content, Deferred, write_sparse
 from imagekit.formats import lofi, raw, tar
-from imagekit.output import OutputFolder, Outputs
+from imagekit.in_place import InPlace
+from imagekit.output import OutputFile, Outputs
 from imagekit.platform.hooks import run_commands
-from imagekit.platform.images import Images, growth, plan_images
+from imagekit.platform.images import USR_ARCHIVE, Images, growth, plan_images
 from imagekit.platform.layout import BOOT_ARCHIVE, IMAGE_KERNEL, PLATFORM_KERNEL, PLATFORM_VERSION, ROOT_PASSWORD
 from imagekit.product import Product, write_product
 from imagekit.progress import progress_bar
@@ -34,18 +36,22 @@ def assemble(plan: "Plan") -> list[Product]:
     with Outputs() as outputs:
         folder = outputs.folder(output / plan.name)
         images = _final_images(plan)
+        archive = folder.file(BOOT_ARCHIVE)
         with ThreadPoolExecutor(1) as background:
             background.submit(images.shipped.read)
-            usr = _compressed_usr(images, output)
+            usr = _compressed_usr(images, archive)
         root = images.complete_root(usr, plan.sizes, plan.time)
+        in_place = root.ranges(USR_ARCHIVE)
+        if not usr.lies_at(in_place):
+            root, in_place = images.complete_root(_moved(usr, archive, output), plan.sizes, plan.time), []
         image = root.content("boot_archive")
         with ThreadPoolExecutor(1) as background:
-            writing = background.submit(_write_archive, folder, image)
+            writing = background.submit(_write_archive, archive, image, in_place)
             tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
             # Most of it is compressed already: "close" would make the whole 1 % smaller.
             packed = tar.plan(tree)
             tarball = write_product(outputs, output / f"{plan.name}.tgz", packed, compress=True, level="quick")
-            archive, _ = writing.result()
+            boot_archive, _ = writing.result()
         for file in tree.files():
             path = file.path.removeprefix(f"{plan.name}/")
             if path != BOOT_ARCHIVE:
@@ -54,7 +60,7 @@ def assemble(plan: "Plan") -> list[Product]:
         outputs.file(output / "buildstamp").write(_stamp_line(plan))
         outputs.link(output / "platform-latest", plan.name)
         outputs.link(output / "platform-latest.tgz", f"{plan.name}.tgz")
-    return [replace(archive, warnings=tuple(growth("/", root, plan.sizes.root))), tarball]
+    return [replace(boot_archive, warnings=tuple(growth("/", root, plan.sizes.root))), tarball]
 
 
 def _final_images(plan: "Plan") -> Images:
@@ -63,22 +69,30 @@ def _final_images(plan: "Plan") -> Images:
     return plan.images if tree is None else plan_images(tree, plan.sizes, plan.time)
 
 
-def _compressed_usr(images: Images, folder: Path) -> Content:
-    """Compress /usr into a file beside the outputs: it has 200 MB, and the system's space for such may be small."""
+def _compressed_usr(images: Images, archive: OutputFile) -> InPlace:
+    """Compress /usr into the boot archive, to where it will be: it is most of it."""
     image = images.usr.content("/usr image")
-    compressed = Temporary("usr.lgz", folder)
-    with progress_bar("usr.lgz", image.size) as progress:
+    compressed = InPlace(archive, images.root.free_ranges, images.root.size, USR_ARCHIVE)
+    with progress_bar(USR_ARCHIVE, image.size) as progress:
         lofi.compress(image, compressed, progress=progress)
     return compressed
 
 
-def _write_archive(folder: OutputFolder, image: Content) -> tuple[Product, str | None]:
-    """Write the boot archive; return its summary, under the name that it will have, and its SHA-1."""
+def _moved(usr: InPlace, archive: OutputFile, folder: Path) -> Content:
+    """Take usr.lgz out of the boot archive, which has to grow, or which has another place for the end of it."""
+    copy = Temporary(USR_ARCHIVE, folder)
+    write_sparse(usr, copy)
+    archive.truncate(0)
+    return copy
+
+
+def _write_archive(
+    archive: OutputFile, image: Content, in_place: Sequence[tuple[int, int]]
+) -> tuple[Product, str | None]:
+    """Write what is not in place of the boot archive; return its summary and its SHA-1."""
     started = clock.monotonic()
-    output = folder.file(BOOT_ARCHIVE)
-    result = raw.write_raw(image, output, digests=("sha256", "sha1"))
-    folder.complete(output)
-    return Product(folder.path / BOOT_ARCHIVE, result.size, result.sha256, clock.monotonic() - started), result.sha1
+    result = raw.write_raw(image, archive, digests=("sha256", "sha1"), in_place=in_place)
+    return Product(archive.path, result.size, result.sha256, clock.monotonic() - started), result.sha1
 
 
 def _hash(writing: Future[tuple[Product, str | None]]) -> bytes:

@@ -1,8 +1,10 @@
 """The two file systems of a platform, / and /usr, planned from the tree of the whole image."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
-from imagekit.content import Content
+from imagekit.content import Bytes, Content
 from imagekit.formats import ufs
 from imagekit.platform.fixups import empty_files, lay_below_usr, split_usr
 from imagekit.platform.shipped import PATH as SHIPPED_PATH
@@ -24,7 +26,7 @@ class Sizes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Images:
-    """The two file systems, planned.  `root` lacks usr.lgz, whose size is known when /usr is compressed."""
+    """The two file systems, planned.  In `root` usr.lgz is empty: its size is known when /usr is compressed."""
 
     root: ufs.Plan
     usr: ufs.Plan
@@ -33,10 +35,10 @@ class Images:
     warnings: tuple[str, ...]
 
     def complete_root(self, usr_archive: Content, sizes: Sizes, time: int) -> ufs.Plan:
-        """Plan / again, with the compressed /usr in it."""
+        """Plan / again, with the compressed /usr in it; where there is room, its data begin where `root.rest` does."""
         whole = self.root_tree.copy()
-        whole.replace(File(path=USR_ARCHIVE, mode=0o600, mtime=time, content=usr_archive))
-        return plan_root(whole, sizes, time)
+        whole.replace(_usr_archive(usr_archive, time))
+        return _plan_root(whole, sizes, time)
 
 
 def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
@@ -48,10 +50,11 @@ def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
     empty_files(whole, time)
     root_tree, usr_tree = split_usr(whole, time)
     missing = lay_below_usr(root_tree, usr_tree, time)
+    root_tree.replace(_usr_archive(Bytes(b""), time))
     warnings = [f"/{path} is not shipped, and early boot needs it before /usr is mounted" for path in missing]
     return Images(
-        root=plan_root(root_tree, sizes, time),
-        usr=_plan_ufs(usr_tree, sizes.usr, USR_BYTES_PER_INODE, time, fit=sizes.fit, name="/usr", option="--usr-size"),
+        root=_plan_root(root_tree, sizes, time),
+        usr=_plan_usr(usr_tree, sizes, time),
         root_tree=root_tree,
         shipped=shipped,
         warnings=tuple(warnings),
@@ -65,17 +68,27 @@ def growth(name: str, plan: ufs.Plan, wanted: int) -> list[str]:
     return [f"{name} has {plan.size // 1024:,} KiB instead of {wanted // 1024:,}, so that all fits"]
 
 
-def plan_root(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
-    """Plan the file system of /."""
-    return _plan_ufs(tree, sizes.root, ROOT_BYTES_PER_INODE, time, fit=sizes.fit, name="/", option="--root-size")
+def _usr_archive(content: Content, time: int) -> File:
+    return File(path=USR_ARCHIVE, mode=0o600, mtime=time, content=content)
 
 
-def _plan_ufs(tree: Tree, size: int, density: int, time: int, *, fit: bool, name: str, option: str) -> ufs.Plan:
+def _plan_root(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
+    plan = partial(ufs.plan, tree, time=time, bytes_per_inode=ROOT_BYTES_PER_INODE, last=USR_ARCHIVE)
+    return _fitting(plan, sizes.root, fit=sizes.fit, name="/", option="--root-size")
+
+
+def _plan_usr(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
+    plan = partial(ufs.plan, tree, time=time, bytes_per_inode=USR_BYTES_PER_INODE)
+    return _fitting(plan, sizes.usr, fit=sizes.fit, name="/usr", option="--usr-size")
+
+
+def _fitting(plan: Callable[[int], ufs.Plan], size: int, *, fit: bool, name: str, option: str) -> ufs.Plan:
+    """Return the plan of that size in bytes, or of one that is large enough."""
     try:
-        return ufs.plan(tree, size, time=time, bytes_per_inode=density)
+        return plan(size)
     except ufs.ImageTooSmallError as error:
         if fit:
-            return ufs.plan(tree, error.needed * 1024, time=time, bytes_per_inode=density)
+            return plan(error.needed * 1024)
         error.where = name
         error.hint = f"give {option} {error.needed} (KiB) or more, or --fit to let it grow"
         raise

@@ -128,6 +128,33 @@ def test_random_trees_come_back_from_consistent_images(tree, shape, nbpi, spare)
 
 
 @settings(max_examples=40, deadline=None)
+@given(trees(), SHAPES, st.integers(0, 3_000_000))
+def test_where_the_last_file_begins_does_not_depend_on_its_size(tree, shape, size):
+    options = {"time": TIME, "block_size": shape[0], "fragment_size": shape[1], "bytes_per_inode": 12248}
+    options["last"] = "the last"
+    tree.add(File(path="the last", content=Bytes(b"")))
+    before = ufs.plan(tree, 16384 * KIB, **options)
+    tree.replace(File(path="the last", content=content(size)))
+    after = ufs.plan(tree, 16384 * KIB, **options)
+    assert places(after)[:-1] == places(before)[:-1]
+    assert after.nodes[-1].entry.path == "the last"
+    assert (after.nodes[-1].number, after.geometry) == (before.nodes[-1].number, before.geometry)
+    ranges = after.ranges("the last")
+    if size >= 12 * shape[0]:  # less ends in fragments
+        *full, (offset, length) = ranges
+        assert full == before.free_ranges[: len(full)]
+        assert offset == before.free_ranges[len(full)][0]
+        assert length <= before.free_ranges[len(full)][1]
+    data = after.content("x.ufs").read()
+    assert b"".join(data[offset : offset + length] for offset, length in ranges)[:size] == content(size).read()
+    assert ufs_check.check(data) == []
+
+
+def places(plan):
+    return [(node.entry.path, node.number, node.data, node.indirect) for node in plan.nodes]
+
+
+@settings(max_examples=40, deadline=None)
 @given(trees())
 def test_the_plan_and_the_streamed_image_agree(tree):
     plan = ufs.plan(tree, 8192 * KIB, time=TIME)

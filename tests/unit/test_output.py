@@ -219,11 +219,9 @@ def test_a_read_only_folder_goes_when_it_is_replaced(open_tmp):
 def make(text):
     with Outputs() as outputs:
         folder = outputs.folder(Path("x"))
-        file = folder.file("a/b/c")
-        file.write(text)
-        folder.complete(file)
-        for name in ("a/b", "a"):
-            (folder.place / name).chmod(0o555)
+        folder.file("a/b/c").write(text)
+    for name in ("x/a/b", "x/a"):
+        Path(name).chmod(0o555)
 make(b"old")
 make(b"new")
 try:
@@ -233,7 +231,7 @@ try:
         (scratch / "d/f").write_bytes(b"")
         (scratch / "d").chmod(0)
         folder = outputs.folder(Path("x"))
-        folder.complete(folder.file("a/b/c"))
+        folder.file("a/b/c")
         for name in ("a/b", "a"):
             (folder.place / name).chmod(0o500)
         raise RuntimeError

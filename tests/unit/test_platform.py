@@ -365,6 +365,33 @@ def test_fit_lets_the_images_grow(ws):
     assert "bin/ls" in usr
 
 
+def archive(ws):
+    return (ws / "output/platform-latest/i86pc/amd64/boot_archive").read_bytes()
+
+
+def test_an_image_that_had_to_grow_is_like_one_of_that_size_from_the_start(ws):
+    (ws / "imagekit.yaml").write_text("platform: {usr-size: 16384}\n")
+    done = build(ws, "--root-size", "600", "--fit", "--root-password", "x")
+    grown = archive(ws)
+    size = int(re.search(r"/ has ([\d,]+) KiB instead of 600", done.stderr)[1].replace(",", ""))
+    build(ws, "--root-size", str(size), "--root-password", "x")
+    assert archive(ws) == grown
+    assert lofi.Lofi(images(ws)[0]["usr.lgz"].content).size == 16384 * 1024
+
+
+@pytest.mark.parametrize("kib", [2048, 4096, 8192])
+def test_a_small_usr_ends_in_fragments(ws, kib):
+    """Its end may share a block with other files, and then it is not where it was when it was compressed."""
+    for path in (ws / "proto/usr").rglob("*"):
+        if path.is_file() and not path.is_symlink():
+            path.write_bytes(bytes([kib >> 9]) * path.stat().st_size)
+    (ws / "imagekit.yaml").write_text(f"platform: {{root-size: 12288, usr-size: {kib}}}\n")
+    build(ws)
+    root, usr = images(ws)
+    assert usr["bin/ls"].content.read() == (ws / "proto/usr/bin/ls").read_bytes()
+    assert root["usr.lgz"].content.size < 12 * 4096
+
+
 class TestHooks:
     def test_what_is_skipped_is_told(self, ws):
         (ws / "imagekit.yaml").write_text("platform: {root-size: 12288, usr-size: 16384}\n")

@@ -38,6 +38,20 @@ def write(content, path):
     return result
 
 
+def test_what_is_in_place_is_left_as_it_is(tmp_path):
+    data = random.Random(1).randbytes(3 * BLOCK_SIZE)
+    standing = (BLOCK_SIZE - 10, BLOCK_SIZE + 20)
+    with Outputs() as outputs:
+        output = outputs.file(tmp_path / "image")
+        output.write_at(BLOCK_SIZE, b"other")  # nobody does that: it shows that it is left alone
+        result = raw.write_raw(Bytes(data), output, in_place=[standing])
+    written = (tmp_path / "image").read_bytes()
+    assert result.sha256 == hashlib.sha256(data).hexdigest()
+    assert written[:BLOCK_SIZE] == data[:BLOCK_SIZE]
+    assert written[BLOCK_SIZE : 2 * BLOCK_SIZE] == b"other".ljust(BLOCK_SIZE, b"\0")
+    assert written[2 * BLOCK_SIZE :] == data[2 * BLOCK_SIZE :]
+
+
 PIECES = st.lists(
     st.tuples(st.integers(0, 3 * MIB), st.sampled_from([0, 1, 4096, BLOCK_SIZE, BLOCK_SIZE + 1]), st.booleans()),
     max_size=6,

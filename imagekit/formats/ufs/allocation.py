@@ -88,6 +88,11 @@ class Allocator:
         """The fragment from which the next whole block is taken."""
         return self._cursor * self._frag
 
+    def rest(self) -> list[Run]:
+        """Return the runs that `blocks` takes next, to the end of the file system."""
+        runs = [(self._cursor, self._end), *reversed(self._regions)]
+        return [(start * self._frag, (end - start) * self._frag) for start, end in runs if start < end]
+
     def blocks(self, count: int) -> list[Run]:
         """Take `count` whole blocks, in as few runs as can be; raise Full when so many are not left."""
         runs = []

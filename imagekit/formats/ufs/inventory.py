@@ -48,12 +48,21 @@ class Inventory:
     directories: dict[str, Names] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tree: Tree, *, block_size: int, time: int) -> "Inventory":
+    def of(cls, tree: Tree, *, block_size: int, time: int, last: str = "") -> "Inventory":
         """Take stock of a tree; `time` (seconds since 1970) is that of a lost+found which the tree has not.
 
-        Raise PlanError with all that the format cannot hold.
+        What is at the path `last` comes behind all else.  Raise PlanError with all that the format cannot hold.
         """
-        return _Survey(tree, block_size, time).inventory
+        inventory = _Survey(tree, block_size, time).inventory
+        inventory.move(LOST_FOUND, 0)
+        if last:
+            inventory.move(last, len(inventory.items) - 1)
+        return inventory
+
+    def move(self, path: str, place: int) -> None:
+        """Put the inode of a path at another place in the order."""
+        index = next(index for index, item in enumerate(self.items) if item.entry.path == path)
+        self.items.insert(place, self.items.pop(index))
 
 
 class _Survey:
@@ -72,7 +81,6 @@ class _Survey:
         stack: list[Entry] = [tree.root]
         while stack:
             stack.extend(reversed(self._directory(stack.pop())))
-        self._place_lost_found_first()
         self._report()
 
     def _problem(self, path: str, text: str) -> None:
@@ -183,11 +191,6 @@ class _Survey:
         if device is None:
             self._problem(special.path, f"UFS cannot hold the device number {special.major},{special.minor}")
         return device or 0
-
-    def _place_lost_found_first(self) -> None:
-        items = self.inventory.items
-        index = next(index for index, item in enumerate(items) if item.entry.path == LOST_FOUND)
-        items.insert(0, items.pop(index))
 
     def _report(self) -> None:
         problems = self._problems

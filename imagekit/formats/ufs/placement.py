@@ -77,8 +77,9 @@ def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocat
         else:
             number = layout.ROOT_INODE
         blocks, tail, indirect = space(size, bsize, fsize)
-        addresses: tuple[Run, ...] = tuple(allocator.blocks(indirect)) if indirect else ()
         data: list[Run] = allocator.blocks(blocks) if blocks else []
+        # Behind the data, so that where that begins does not depend on the file's size: see Plan.rest.
+        addresses: tuple[Run, ...] = tuple(allocator.blocks(indirect)) if indirect else ()
         if tail:
             address = allocator.fragments(tail)
             if data and sum(data[-1]) == address:

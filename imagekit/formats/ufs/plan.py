@@ -1,11 +1,12 @@
 """The plan of a UFS image: every number decided, nothing read or written yet."""
 
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from imagekit.content import Composite
 from imagekit.errors import PlanError
-from imagekit.formats.ufs.allocation import Full
+from imagekit.formats.ufs.allocation import Full, Run
 from imagekit.formats.ufs.fit import Demand, ImageTooSmallError, Largest, size_for
 from imagekit.formats.ufs.geometry import Geometry
 from imagekit.formats.ufs.inventory import Inventory, Names
@@ -61,11 +62,26 @@ class Plan:
     numbers: dict[str, int]  # inode of each path; hard links are not in it
     free: bytes  # for every block the bits of its free fragments, lowest first
     usage: Usage
+    rest: tuple[Run, ...]
+    """The free blocks behind all data, in order: where the data of a file begins that is added as the `last`."""
 
     @property
     def size(self) -> int:
         """The size of the image in bytes."""
         return self.geometry.image_size
+
+    @property
+    def free_ranges(self) -> list[tuple[int, int]]:
+        """`rest` as (offset, length) in bytes."""
+        return self._ranges(self.rest)
+
+    def ranges(self, path: str) -> list[tuple[int, int]]:
+        """Return where in the image the data of a file is, in order: (offset, length) in bytes of whole fragments."""
+        return self._ranges(next(node.data for node in self.nodes if node.entry.path == path))
+
+    def _ranges(self, runs: Iterable[Run]) -> list[tuple[int, int]]:
+        fsize = self.geometry.fsize
+        return [(first * fsize, count * fsize) for first, count in runs]
 
     def content(self, origin: str = "UFS image") -> Composite:
         """Return the image: metadata made here, and the contents of the tree's files in their places."""
@@ -113,11 +129,13 @@ def plan(
     bytes_per_inode: int | None = None,
     optimise: Literal["space", "time"] = "space",
     minfree: int = 0,
+    last: str = "",
 ) -> Plan:
     """Plan a UFS image of `size` bytes (that of the lofi file) with what is in the tree.
 
     `time` is seconds since 1970; `bytes_per_inode` is what newfs takes by itself when it is None.  A lost+found is
-    added unless the tree has one.  Raise PlanError for what UFS cannot hold, ImageTooSmallError when it does not fit.
+    added unless the tree has one.  What is at the path `last` is placed behind all else.  Raise PlanError for what UFS
+    cannot hold, ImageTooSmallError when it does not fit.
     """
     if not 0 <= time < _TIME_LIMIT:
         raise PlanError(
@@ -127,7 +145,7 @@ def plan(
     if not 0 <= minfree <= 99:
         raise PlanError(f"{minfree} percent cannot be kept free", hint="0..99 can")
     geometry = Geometry.of(size, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
-    inventory = Inventory.of(tree, block_size=block_size, time=time)
+    inventory = Inventory.of(tree, block_size=block_size, time=time, last=last)
     demand = Demand.of(inventory.items, block_size, fragment_size)
     try:
         if not demand.fits(geometry):
@@ -159,4 +177,5 @@ def plan(
             inodes=geometry.inodes - 2,
             used_inodes=demand.inodes,
         ),
+        rest=tuple(allocator.rest()),
     )

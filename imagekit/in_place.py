@@ -1,0 +1,83 @@
+"""A file inside an image that is being written: it is made where it will lie, before all else of the image."""
+
+import bisect
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from itertools import accumulate
+
+from imagekit.content import Content
+from imagekit.errors import InputError
+from imagekit.output import OutputFile
+
+
+class InPlace(Content):
+    """A file in pieces: its bytes fill `ranges`, each (offset, length) in bytes of an open output, one after the other.
+
+    What does not fit there lies behind the image, which has `image_size` bytes.  `origin` is what the file holds, for
+    messages.
+    """
+
+    __slots__ = ("_image_size", "_origin", "_output", "_ranges", "_size", "_starts")
+
+    def __init__(self, output: OutputFile, ranges: Sequence[tuple[int, int]], image_size: int, origin: str) -> None:
+        self._output = output
+        self._image_size = image_size
+        self._origin = origin
+        self._size = 0
+        self._ranges = [*ranges, (image_size, sys.maxsize)]
+        self._starts = [0, *accumulate(length for _, length in ranges)]
+
+    @property
+    def size(self) -> int:
+        """The size in bytes, as it was set last."""
+        return self._size
+
+    @property
+    def origin(self) -> str:
+        """What the file holds."""
+        return self._origin
+
+    def lies_at(self, ranges: Sequence[tuple[int, int]]) -> bool:
+        """Tell whether these ranges of the output, filled one after the other, are where the file is."""
+        *full, last = ranges
+        same = zip(full, self._ranges, strict=False)
+        offset, length = self._ranges[len(full)]
+        return all(one == other for one, other in same) and last[0] == offset and last[1] <= length
+
+    def read_into(self, offset: int, buffer: memoryview) -> None:
+        """Read from the output; raise InputError when that fails."""
+        for place, piece in self._pieces(offset, buffer):
+            done = 0
+            while done < len(piece):
+                try:
+                    count = os.preadv(self._output.fileno(), [piece[done:]], place + done)
+                except OSError as error:
+                    raise InputError(
+                        f"cannot read from {self._output.path}: {error.strerror}", where=self._origin
+                    ) from error
+                if count == 0:
+                    raise InputError(f"{self._output.path} is cut short", where=self._origin)
+                done += count
+
+    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write `data`, all of it, at `offset` bytes of the file; the size is set by `truncate`."""
+        for place, piece in self._pieces(offset, memoryview(data)):
+            self._output.write_at(place, piece)
+
+    def truncate(self, size: int) -> None:
+        """Set the size in bytes; what was never written reads as zeros."""
+        self._output.truncate(self._image_size + max(size - self._starts[-1], 0))
+        self._size = size
+
+    def _pieces(self, offset: int, data: memoryview) -> Iterator[tuple[int, memoryview]]:
+        """Cut what is read or written at `offset` where the ranges end; yield each piece with its place."""
+        index = bisect.bisect_right(self._starts, offset) - 1
+        while data:
+            inside = offset - self._starts[index]
+            place, length = self._ranges[index]
+            piece = data[: length - inside]
+            yield place + inside, piece
+            data = data[len(piece) :]
+            offset += len(piece)
+            index += 1
