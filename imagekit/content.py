@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
 
+from imagekit import disk
 from imagekit.errors import FormatError, ImagekitError, InputError
 from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
@@ -70,6 +71,26 @@ class Content(ABC):
             yield block
 
 
+class KnownContent(Content):
+    """A content whose size and origin stand in fields, which whoever derives from it sets."""
+
+    __slots__ = ("_origin", "_size")
+
+    def __init__(self, size: int, origin: str) -> None:
+        self._size = size
+        self._origin = origin
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self._size
+
+    @property
+    def origin(self) -> str:
+        """What it is, for messages."""
+        return self._origin
+
+
 class Bytes(Content):
     """Content that is in memory."""
 
@@ -94,27 +115,16 @@ class Bytes(Content):
         buffer[:] = memoryview(self._data)[offset : offset + len(buffer)]
 
 
-class Deferred(Content):
+class Deferred(KnownContent):
     """Bytes of a known size that are made when somebody reads them first; other threads wait for them then."""
 
-    __slots__ = ("_data", "_lock", "_make", "_origin", "_size")
+    __slots__ = ("_data", "_lock", "_make")
 
     def __init__(self, size: int, make: Callable[[], bytes], origin: str = "generated") -> None:
-        self._size = size
+        super().__init__(size, origin)
         self._make = make
-        self._origin = origin
         self._lock = threading.Lock()
         self._data: bytes | None = None
-
-    @property
-    def size(self) -> int:
-        """The size in bytes."""
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        """Who makes the bytes."""
-        return self._origin
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Copy from memory, once the bytes are made; what goes wrong then is raised to every reader."""
@@ -190,12 +200,9 @@ class DiskFile(Content):
         """Read from disk; raise InputError when the file is not the one that was found at first."""
         fd = self._open()
         try:
-            while buffer:
-                count = os.preadv(fd, [buffer], offset)
-                if count == 0:
-                    raise self._changed(offset)
-                buffer = buffer[count:]
-                offset += count
+            count = disk.read_at(fd, offset, buffer)
+            if count < len(buffer):
+                raise self._changed(offset + count)
         except OSError as error:
             raise InputError(f"cannot read: {error.strerror}", where=self.origin) from error
         finally:
@@ -281,10 +288,10 @@ class Slice(Content):
                 yield first - self._offset, last - first
 
 
-class Composite(Content):
+class Composite(KnownContent):
     """Pieces of content at given offsets; what no piece covers reads as zeros."""
 
-    __slots__ = ("_offsets", "_origin", "_pieces", "_size")
+    __slots__ = ("_offsets", "_pieces")
 
     def __init__(self, size: int, pieces: Iterable[tuple[int, Content]], origin: str = "generated") -> None:
         """`pieces` are (offset in bytes, content), in any order; they may not overlap nor pass `size`."""
@@ -296,20 +303,9 @@ class Composite(Content):
             end = offset + piece.size
         if end > size:
             raise ImagekitError(f"pieces end at {end:,}, past the size of {size:,} bytes", where=origin)
-        self._size = size
-        self._origin = origin
+        super().__init__(size, origin)
         self._offsets = [offset for offset, _ in ordered]
         self._pieces = [piece for _, piece in ordered]
-
-    @property
-    def size(self) -> int:
-        """The size in bytes."""
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        """What is put together here."""
-        return self._origin
 
     def pieces(self) -> Iterator[tuple[int, Content]]:
         """Yield (offset in bytes, content) in order of offset."""

@@ -1,4 +1,4 @@
-"""What writers need of the file system: folders made and removed, links followed, errors that name the output."""
+"""What is needed of the file system: whole reads and writes, folders made and removed, errors that name the output."""
 
 import contextlib
 import errno
@@ -18,6 +18,25 @@ _KINDS = {
     stat.S_IFIFO: "fifo",
     stat.S_IFSOCK: "socket",
 }
+
+
+def read_at(fd: int, offset: int, buffer: memoryview) -> int:
+    """Fill `buffer` from `offset` bytes on; return how many bytes there were, fewer only at the end of the file."""
+    done = 0
+    while done < len(buffer):
+        count = os.preadv(fd, [buffer[done:]], offset + done)
+        if count == 0:
+            break
+        done += count
+    return done
+
+
+def write_at(fd: int, offset: int, data: bytes | bytearray | memoryview) -> None:
+    """Write `data`, all of it, at `offset` bytes."""
+    view = memoryview(data)
+    done = 0
+    while done < len(view):
+        done += os.pwrite(fd, view[done:], offset + done)
 
 
 def what_stands_at(path: Path) -> str | None:

@@ -1,42 +1,31 @@
 """A file inside an image that is being written: it is made where it will lie, before all else of the image."""
 
 import bisect
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from itertools import accumulate
 
-from imagekit.content import Content
+from imagekit import disk
+from imagekit.content import KnownContent
 from imagekit.errors import InputError
 from imagekit.output import OutputFile
 
 
-class InPlace(Content):
+class InPlace(KnownContent):
     """A file in pieces: its bytes fill `ranges`, each (offset, length) in bytes of an open output, one after the other.
 
     What does not fit there lies behind the image, which has `image_size` bytes.  `origin` is what the file holds, for
     messages.
     """
 
-    __slots__ = ("_image_size", "_origin", "_output", "_ranges", "_size", "_starts")
+    __slots__ = ("_image_size", "_output", "_ranges", "_starts")
 
     def __init__(self, output: OutputFile, ranges: Sequence[tuple[int, int]], image_size: int, origin: str) -> None:
+        super().__init__(0, origin)
         self._output = output
         self._image_size = image_size
-        self._origin = origin
-        self._size = 0
         self._ranges = [*ranges, (image_size, sys.maxsize)]
         self._starts = [0, *accumulate(length for _, length in ranges)]
-
-    @property
-    def size(self) -> int:
-        """The size in bytes, as it was set last."""
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        """What the file holds."""
-        return self._origin
 
     def lies_at(self, ranges: Sequence[tuple[int, int]]) -> bool:
         """Tell whether these ranges of the output, filled one after the other, are where the file is."""
@@ -48,17 +37,13 @@ class InPlace(Content):
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Read from the output; raise InputError when that fails."""
         for place, piece in self._pieces(offset, buffer):
-            done = 0
-            while done < len(piece):
-                try:
-                    count = os.preadv(self._output.fileno(), [piece[done:]], place + done)
-                except OSError as error:
-                    raise InputError(
-                        f"cannot read from {self._output.path}: {error.strerror}", where=self._origin
-                    ) from error
-                if count == 0:
-                    raise InputError(f"{self._output.path} is cut short", where=self._origin)
-                done += count
+            try:
+                count = disk.read_at(self._output.fileno(), place, piece)
+            except OSError as error:
+                where = self._output.path
+                raise InputError(f"cannot read from {where}: {error.strerror}", where=self._origin) from error
+            if count < len(piece):
+                raise InputError(f"{self._output.path} is cut short", where=self._origin)
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, all of it, at `offset` bytes of the file; the size is set by `truncate`."""

@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Protocol, Self
 
+from imagekit import disk
 from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder, what_stands_at
 from imagekit.errors import OutputError
 from imagekit.interrupts import held
@@ -63,12 +64,8 @@ class OutputFile:
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, all of it, at `offset` bytes."""
-        view = memoryview(data)
         with self.reporting_errors():
-            while view:
-                count = os.pwrite(self._fd, view, offset)
-                view = view[count:]
-                offset += count
+            disk.write_at(self._fd, offset, data)
 
     def truncate(self, size: int) -> None:
         """Set the file's size in bytes; what was never written reads as zeros."""

@@ -6,19 +6,21 @@ import weakref
 from collections.abc import Iterator
 from pathlib import Path
 
-from imagekit.content import Content, allocated_ranges
+from imagekit import disk
+from imagekit.content import KnownContent, allocated_ranges
 from imagekit.errors import InputError, OutputError
 
 
-class Temporary(Content):
+class Temporary(KnownContent):
     """A temporary file in `folder` (TMPDIR by default); `origin` is what it holds, for messages.
 
     Raise OutputError when it cannot be made or written.
     """
 
-    __slots__ = ("__weakref__", "_fd", "_origin", "_size", "_where")
+    __slots__ = ("__weakref__", "_fd", "_where")
 
     def __init__(self, origin: str, folder: Path | None = None) -> None:
+        super().__init__(0, origin)
         self._where = str(folder or tempfile.gettempdir())
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
@@ -26,27 +28,11 @@ class Temporary(Content):
         except OSError as error:
             raise OutputError(f"cannot make a temporary file: {error.strerror}", where=self._where) from error
         weakref.finalize(self, os.close, self._fd)
-        self._origin = origin
-        self._size = 0
-
-    @property
-    def size(self) -> int:
-        """The size in bytes, as it was set last."""
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        """What the file holds."""
-        return self._origin
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Read from the file."""
-        while buffer:
-            count = os.preadv(self._fd, [buffer], offset)
-            if count == 0:
-                raise InputError("its temporary copy is cut short", where=self._origin)
-            buffer = buffer[count:]
-            offset += count
+        if disk.read_at(self._fd, offset, buffer) < len(buffer):
+            raise InputError("its temporary copy is cut short", where=self._origin)
 
     def data_ranges(self) -> Iterator[tuple[int, int]]:
         """Yield what was written, as far as the file system below knows holes."""
@@ -57,18 +43,14 @@ class Temporary(Content):
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, all of it, at `offset` bytes; the size is set by `truncate`."""
-        view = memoryview(data)
-        while view:
-            try:
-                count = os.pwrite(self._fd, view, offset)
-            except OSError as error:
-                raise OutputError(
-                    f"cannot write a temporary copy of {self._origin}: {error.strerror}",
-                    where=self._where,
-                    hint="make space there, or set TMPDIR to a folder with more",
-                ) from error
-            view = view[count:]
-            offset += count
+        try:
+            disk.write_at(self._fd, offset, data)
+        except OSError as error:
+            raise OutputError(
+                f"cannot write a temporary copy of {self._origin}: {error.strerror}",
+                where=self._where,
+                hint="make space there, or set TMPDIR to a folder with more",
+            ) from error
 
     def truncate(self, size: int) -> None:
         """Set the size in bytes; what was never written reads as zeros."""

@@ -4,6 +4,7 @@ import os
 import stat
 from pathlib import Path
 
+from imagekit import disk
 from imagekit.content import BLOCK_SIZE, Content, DiskFile, data_blocks, is_zero
 from imagekit.disk import reporting_errors
 from imagekit.errors import InputError, PlanError
@@ -218,11 +219,7 @@ def _write(content: Content, place: Path) -> None:
         for offset, length in data_blocks(content):
             block = buffer[:length]
             content.read_into(offset, block)
-            if is_zero(block):
-                continue
-            while block:
-                count = os.pwrite(fd, block, offset)
-                block = block[count:]
-                offset += count  # noqa: PLW2901 - a short write goes on where it ended
+            if not is_zero(block):
+                disk.write_at(fd, offset, block)
     finally:
         os.close(fd)

@@ -5,7 +5,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Sequence
 
-from imagekit.content import Bytes, Content
+from imagekit.content import Bytes, Content, KnownContent
 from imagekit.formats.fat.layout import END_OF_CHAIN, MEDIA, Kind
 
 _ORIGIN = "the file allocation table"
@@ -43,24 +43,14 @@ def _entries(ends: Sequence[int], start: int, stop: int) -> "array[int]":
     return entries
 
 
-class _Table32(Content):
+class _Table32(KnownContent):
     """The table of a FAT32, which may be long: made as it is read."""
 
-    __slots__ = ("_ends", "_size")
+    __slots__ = ("_ends",)
 
     def __init__(self, ends: Sequence[int]) -> None:
+        super().__init__((ends[-1] + 1) * _ENTRY_SIZE, _ORIGIN)  # the root has at least one cluster
         self._ends = ends
-        self._size = (ends[-1] + 1) * _ENTRY_SIZE  # the root has at least one cluster
-
-    @property
-    def size(self) -> int:
-        """The size in bytes of all entries up to the last one in use."""
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        """What this is."""
-        return _ORIGIN
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Compute the entries that lie there."""

@@ -7,7 +7,7 @@ from collections import OrderedDict
 from sys import byteorder
 from threading import Lock
 
-from imagekit.content import Content
+from imagekit.content import Content, KnownContent
 from imagekit.errors import FormatError
 from imagekit.formats.lofi.layout import (
     COMPRESSED,
@@ -37,18 +37,17 @@ def _signature(raw: bytes) -> str:
     return raw.partition(b"\0")[0].decode("latin-1")
 
 
-class Lofi(Content):
+class Lofi(KnownContent):
     """The image inside a compressed lofi file.
 
     Raise FormatError when the file is no such thing, or is damaged; segments are checked when they are read.
     """
 
-    __slots__ = ("_algorithm", "_cache", "_file", "_index", "_lock", "_origin", "_segment_size", "_size", "_start")
+    __slots__ = ("_algorithm", "_cache", "_file", "_index", "_lock", "_segment_size", "_start")
 
     def __init__(self, file: Content, origin: str | None = None) -> None:
         """`origin` is what messages call the image inside; the default is the file's own origin."""
         self._file = file
-        self._origin = origin or file.origin
         if file.size < HEADER_SIZE:
             raise self._damaged(f"{file.size:,} bytes are too few for a header")
         header = HEADER.parse(file.read(0, HEADER_SIZE))
@@ -69,7 +68,7 @@ class Lofi(Content):
             raise self._damaged(f"an index of {header.entries} entries, expected at least 2")
         if not 1 <= header.last_size <= segment_size:
             raise self._damaged(f"a last segment of {header.last_size:,} bytes, expected 1 to {segment_size:,}")
-        self._size = (count - 1) * segment_size + int(header.last_size)
+        super().__init__((count - 1) * segment_size + int(header.last_size), origin or file.origin)
         self._start = HEADER_SIZE + INDEX_ENTRY * int(header.entries)
         if self._start > file.size:
             raise self._damaged(f"an index of {header.entries:,} entries in a file of {file.size:,} bytes")
@@ -98,16 +97,6 @@ class Lofi(Content):
         return FormatError(
             f"damaged compressed lofi file: {what}", where=self._file.origin, hint="the file is damaged or cut short"
         )
-
-    @property
-    def size(self) -> int:
-        """The size of the image inside, in bytes."""
-        return self._size
-
-    @property
-    def origin(self) -> str:
-        """What messages call the image inside."""
-        return self._origin
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Decompress the segments that the buffer touches, unless they are still in memory."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
+from imagekit import disk
 from imagekit.boot.console import DEVICES
 from imagekit.content import Content, DiskFile
 from imagekit.errors import ImagekitError, InputError, OutputError
@@ -84,12 +85,8 @@ class _Inflated:
             ) from error
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        view = memoryview(data)
         with self._reporting():
-            while view:
-                count = os.pwrite(self._fd, view, offset)
-                view = view[count:]
-                offset += count
+            disk.write_at(self._fd, offset, data)
 
     def truncate(self, size: int) -> None:
         with self._reporting():
