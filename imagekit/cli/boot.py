@@ -10,7 +10,7 @@ from imagekit.clock import Stamp
 
 @click.command("boot")
 @options.root
-@options.manifests
+@options.boot_manifests
 @options.protos
 @click.option(
     "-o", "--output", type=options.OUTPUT_FOLDER, metavar="DIR", help="The tarball's folder.  [default: ROOT/output]"
@@ -28,8 +28,6 @@ def command(
     as_json: bool,
 ) -> None:
     """Lay out the boot files (proto.boot) and make their tarball, from the boot manifest.
-
-    The manifest is ROOT/boot.manifest.gen or boot.manifest.d unless -m names one.
 
     \b
       imagekit boot

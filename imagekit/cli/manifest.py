@@ -113,7 +113,7 @@ def diff(ctx: click.Context, old: Path, new: Path, as_json: bool) -> None:
 @click.option("-R", "--recursive", is_flag=True, help="List all that is below PATH.")
 @options.as_json
 def ls(path: str, manifests: tuple[Path, ...], recursive: bool, as_json: bool) -> None:
-    """List what a manifest puts at PATH of the image, as `ls -l` would.
+    """List what a manifest puts at PATH, like `ls -l`.
 
     \b
       imagekit manifest ls usr/bin -m manifest.gen

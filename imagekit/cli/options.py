@@ -154,15 +154,22 @@ boot = click.option(
     help="Boot files: a folder, or a tarball or image with boot/ in it.  [default: the workspace's proto.boot]",
 )
 dry_run = click.option("-n", "--dry-run", is_flag=True, help="Print the plan; write nothing.")
-manifests = click.option(
-    "-m",
-    "--manifest",
-    "manifests",
-    type=PATH,
-    multiple=True,
-    metavar="FILE|DIR",
-    help="A manifest, or a folder of them; may be repeated.  [default: manifest.gen or manifest.d, in a workspace]",
-)
+
+
+def _manifests(names: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    return click.option(
+        "-m",
+        "--manifest",
+        "manifests",
+        type=PATH,
+        multiple=True,
+        metavar="FILE|DIR",
+        help=f"A manifest, or a folder of them; may be repeated.  [default: {names}, in a workspace]",
+    )
+
+
+manifests = _manifests("manifest.gen or manifest.d")
+boot_manifests = _manifests("boot.manifest.gen or boot.manifest.d")
 protos = click.option(
     "-p",
     "--proto",
