@@ -28,11 +28,12 @@ class InPlace(KnownContent):
         self._starts = [0, *accumulate(length for _, length in ranges)]
 
     def lies_at(self, ranges: Sequence[tuple[int, int]]) -> bool:
-        """Tell whether these ranges of the output, filled one after the other, are where the file is."""
-        *full, last = ranges
-        same = zip(full, self._ranges, strict=False)
-        offset, length = self._ranges[len(full)]
-        return all(one == other for one, other in same) and last[0] == offset and last[1] <= length
+        """Tell whether these ranges of the output (one at least), filled one after the other, are where the file is."""
+        places = self._ranges[: len(ranges)]
+        if len(places) < len(ranges) or places[:-1] != list(ranges[:-1]):
+            return False
+        (place, room), (offset, length) = places[-1], ranges[-1]
+        return place == offset and length <= room
 
     def read_into(self, offset: int, buffer: memoryview) -> None:
         """Read from the output; raise InputError when that fails."""

@@ -41,6 +41,8 @@ def check_platform(report, user, work):
         check_files(report, folder / "one")
         check_sameness(report, user, folder, manifests, proto)
     shutil.rmtree(folder / "one", ignore_errors=True)
+    with report.section("platform: --fit"):
+        check_growth(report, user, work, folder, inputs)
     with report.section("platform: bad input"):
         check_bad_platform(report, user, folder, inputs, proto)
     with report.section("tar"):
@@ -57,20 +59,28 @@ def check_ufs(report, name, image):
     report.check(f"platform: ufs_check of {name}", [] if clean else (done.stdout + done.stderr).splitlines())
 
 
-def check_images(report, work, made, proto, whole, sums):
-    """Check both file systems."""
-    archive, usr_archive, usr_image = made / ARCHIVE, work / "usr.lgz", work / "usr.ufs"
-    check_ufs(report, "/", archive)
-    if not report.has("platform: all about usr.lgz", "grub-fstest"):
-        return
+def decode_usr(report, archive, usr_archive, usr_image):
+    """Take usr.lgz out of a boot archive, and the image out of it; tell whether that went well."""
+    name = "platform: usr.lgz is decoded as its format has it"
+    if not report.has(name, "grub-fstest"):
+        return False
     with usr_archive.open("wb") as file:
         subprocess.run(["grub-fstest", str(archive), "cat", "(loop0)/usr.lgz"], stdout=file, check=True)
     try:
         with usr_archive.open("rb") as packed, usr_image.open("wb") as image:
             decode(packed, image)
-        report.check("platform: usr.lgz is decoded as its format has it", [])
     except ValueError as error:
-        report.check("platform: usr.lgz is decoded as its format has it", [str(error)])
+        report.check(name, [str(error)])
+        return False
+    report.check(name, [])
+    return True
+
+
+def check_images(report, work, made, proto, whole, sums):
+    """Check both file systems."""
+    archive, usr_archive, usr_image = made / ARCHIVE, work / "usr.lgz", work / "usr.ufs"
+    check_ufs(report, "/", archive)
+    if not decode_usr(report, archive, usr_archive, usr_image):
         return
     check_ufs(report, "/usr", usr_image)
     root, usr = expected.images(whole, usr_archive)
@@ -208,6 +218,27 @@ def check_sameness(report, user, folder, manifests, proto):
     others = "another user, folder" if user.uid is not None else "another folder"
     report.check(f"platform: {others}, umask, zone, locale, processors: same bytes", sorted(different))
     shutil.rmtree(elsewhere)
+
+
+def check_growth(report, user, work, folder, inputs):
+    """Check that an image that has to grow is the one that is made when its size is named."""
+    arguments = ("platform", *inputs, "--root-password", "secret")
+    outcome = user.imagekit(*arguments, "-o", folder / "grown", "--root-size", "250000", "--fit", cwd=folder)
+    if not built(report, outcome, "platform, grown", MEMORY):
+        return
+    grown, named = folder / "grown" / ARCHIVE, folder / "named" / ARCHIVE
+    size = grown.stat().st_size // 1024
+    outcome = user.imagekit(*arguments, "-o", folder / "named", "--root-size", str(size), cwd=folder)
+    if built(report, outcome, "platform, of the size it grew to", MEMORY):
+        report.equal("platform: an image that grew is the one of that size", sha256(grown), sha256(named))
+    usr_archive, usr_image = work / "usr.lgz", work / "usr.ufs"
+    check_ufs(report, "the image that grew", grown)
+    if decode_usr(report, grown, usr_archive, usr_image):
+        check_ufs(report, "/usr in it", usr_image)
+    for made in ("grown", "named"):
+        shutil.rmtree(folder / made, ignore_errors=True)
+    for made in (usr_archive, usr_image):
+        made.unlink(missing_ok=True)
 
 
 def check_bad_platform(report, user, folder, inputs, proto):
