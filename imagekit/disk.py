@@ -123,8 +123,10 @@ def _output_error(path: Path, error: OSError) -> OutputError:
     hint = None
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         with contextlib.suppress(OSError):
-            free = os.statvfs(path.parent)
-            reason = f"no space left: {free.f_bavail * free.f_frsize:,} bytes are free in {path.parent}"
+            # An output in a folder that is being made lies under another name as yet.
+            folder = next(parent for parent in path.absolute().parents if parent.is_dir())
+            free = os.statvfs(folder)
+            reason = f"no space left: {free.f_bavail * free.f_frsize:,} bytes are free in {folder}"
         hint = "free some space, or write elsewhere"
     elif error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         hint = "write elsewhere"

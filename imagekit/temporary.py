@@ -17,11 +17,12 @@ class Temporary(KnownContent):
     Raise OutputError when it cannot be made or written.
     """
 
-    __slots__ = ("__weakref__", "_fd", "_where")
+    __slots__ = ("__weakref__", "_fd", "_hint", "_where")
 
     def __init__(self, origin: str, folder: Path | None = None) -> None:
         super().__init__(0, origin)
         self._where = str(folder or tempfile.gettempdir())
+        self._hint = "make space there" if folder else "make space there, or set TMPDIR to a folder with more"
         try:
             with tempfile.TemporaryFile(dir=folder) as file:
                 self._fd = os.dup(file.fileno())
@@ -49,7 +50,7 @@ class Temporary(KnownContent):
             raise OutputError(
                 f"cannot write a temporary copy of {self._origin}: {error.strerror}",
                 where=self._where,
-                hint="make space there, or set TMPDIR to a folder with more",
+                hint=self._hint,
             ) from error
 
     def truncate(self, size: int) -> None:

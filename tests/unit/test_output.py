@@ -1,6 +1,7 @@
 # ruff: noqa: PT012 - what fails is a run of several steps
 
 import contextlib
+import errno
 import os
 import signal
 import socket
@@ -77,6 +78,18 @@ def test_folders_that_were_made_stay_when_something_else_came_into_them(tmp_path
     with pytest.raises(RuntimeError):
         fail()
     assert list(tmp_path.rglob("*")) == [tmp_path / "new", tmp_path / "new/other"]
+
+
+def test_a_full_disk_is_told_with_what_is_free(tmp_path, monkeypatch):
+    def full(*_arguments):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with Outputs() as outputs:
+        for file in (outputs.file(tmp_path / "a"), outputs.folder(tmp_path / "new").file("b/c")):
+            with pytest.raises(OutputError, match=rf"no space left: [\d,]+ bytes are free in {tmp_path}$") as caught:
+                file.write_at(0, b"1")
+            assert caught.value.where == str(file.path)
 
 
 def test_a_folder_in_the_way_is_an_error(tmp_path):
