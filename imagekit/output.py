@@ -21,7 +21,7 @@ _LONGEST_PREFIX = 50
 
 
 class Sparse(Protocol):
-    """Where what is made out of order goes: an OutputFile, or a temporary file."""
+    """Where what is made out of order goes: an OutputFile, a temporary file, or a part of an image."""
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, all of it, at `offset` bytes."""

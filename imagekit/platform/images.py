@@ -35,7 +35,7 @@ class Images:
     warnings: tuple[str, ...]
 
     def complete_root(self, usr_archive: Content, sizes: Sizes, time: int) -> ufs.Plan:
-        """Plan / again, with the compressed /usr in it; where there is room, its data begin where `root.rest` does."""
+        """Plan / again, with the compressed /usr in it, which may begin where `root.rest` does: see there."""
         whole = self.root_tree.copy()
         whole.replace(_usr_archive(usr_archive, time))
         return _plan_root(whole, sizes, time)
@@ -53,7 +53,7 @@ def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
     root_tree.replace(_usr_archive(Bytes(b""), time))
     warnings = [f"/{path} is not shipped, and early boot needs it before /usr is mounted" for path in missing]
     return Images(
-        root=_plan_root(root_tree, sizes, time),
+        root=_plan_root(root_tree, sizes, time, later=f", and room for {USR_ARCHIVE} on top"),
         usr=_plan_usr(usr_tree, sizes, time),
         root_tree=root_tree,
         shipped=shipped,
@@ -72,9 +72,10 @@ def _usr_archive(content: Content, time: int) -> File:
     return File(path=USR_ARCHIVE, mode=0o600, mtime=time, content=content)
 
 
-def _plan_root(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
+def _plan_root(tree: Tree, sizes: Sizes, time: int, *, later: str = "") -> ufs.Plan:
+    """Plan the file system of /; `later` says what is not in it yet, should it not fit."""
     plan = partial(ufs.plan, tree, time=time, bytes_per_inode=ROOT_BYTES_PER_INODE, last=USR_ARCHIVE)
-    return _fitting(plan, sizes.root, fit=sizes.fit, name="/", option="--root-size")
+    return _fitting(plan, sizes.root, fit=sizes.fit, name="/", option="--root-size", later=later)
 
 
 def _plan_usr(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
@@ -82,7 +83,9 @@ def _plan_usr(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
     return _fitting(plan, sizes.usr, fit=sizes.fit, name="/usr", option="--usr-size")
 
 
-def _fitting(plan: Callable[[int], ufs.Plan], size: int, *, fit: bool, name: str, option: str) -> ufs.Plan:
+def _fitting(
+    plan: Callable[[int], ufs.Plan], size: int, *, fit: bool, name: str, option: str, later: str = ""
+) -> ufs.Plan:
     """Return the plan of that size in bytes, or of one that is large enough."""
     try:
         return plan(size)
@@ -90,5 +93,5 @@ def _fitting(plan: Callable[[int], ufs.Plan], size: int, *, fit: bool, name: str
         if fit:
             return plan(error.needed * 1024)
         error.where = name
-        error.hint = f"give {option} {error.needed} (KiB) or more, or --fit to let it grow"
+        error.hint = f"give {option} {error.needed} (KiB) or more{later}, or --fit to let it grow"
         raise

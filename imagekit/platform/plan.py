@@ -57,7 +57,7 @@ class Plan:
         yield f"manifest  {', '.join(map(str, self.inputs.manifests))}"
         yield f"proto     {', '.join(map(str, self.inputs.protos))}"
         yield f"time      {self.time} (seconds since 1970)"
-        yield f"/         {self.images.root}, before {USR_ARCHIVE} is in it"
+        yield f"/         {self.images.root}, with {USR_ARCHIVE} still empty"
         yield f"/usr      {self.images.usr}"
         for step in self.steps:
             yield f"hook      {step}"

@@ -150,6 +150,16 @@ def test_where_the_last_file_begins_does_not_depend_on_its_size(tree, shape, siz
     assert ufs_check.check(data) == []
 
 
+def test_only_an_inode_can_be_the_last():
+    tree = Tree.of([File(path="a", content=content(5)), HardLink(path="b", target="a")])
+    for path in ("b", "c"):
+        with pytest.raises(PlanError, match=f"/{path}: no inode of its own"):
+            ufs.plan(tree, 1024 * KIB, time=TIME, last=path)
+    plan = ufs.plan(tree, 1024 * KIB, time=TIME, last="a")
+    with pytest.raises(KeyError):
+        plan.ranges("b")
+
+
 def places(plan):
     return [(node.entry.path, node.number, node.data, node.indirect) for node in plan.nodes]
 

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import random
 import re
 import shutil
 import socket
@@ -377,6 +378,25 @@ def test_an_image_that_had_to_grow_is_like_one_of_that_size_from_the_start(ws):
     build(ws, "--root-size", str(size), "--root-password", "x")
     assert archive(ws) == grown
     assert lofi.Lofi(images(ws)[0]["usr.lgz"].content).size == 16384 * 1024
+
+
+def test_an_image_that_grows_by_cylinder_groups(ws):
+    """Then usr.lgz is in more pieces than the smaller image had room for."""
+    (ws / "proto/usr/bin/ls").write_bytes(random.Random(1).randbytes(20_000_000))
+    (ws / "imagekit.yaml").write_text("platform: {usr-size: 30000}\n")
+    build(ws, "--root-size", "22000", "--fit")
+    assert images(ws)[1]["bin/ls"].content.read() == (ws / "proto/usr/bin/ls").read_bytes()
+
+
+def test_the_size_that_would_do_is_above_the_one_that_did_not(ws):
+    (ws / "imagekit.yaml").write_text("platform: {usr-size: 16384}\n")
+    for size in range(1000, 3000, 50):
+        said = imagekit("platform", "--root-size", str(size), "-n", cwd=ws)
+        if said.returncode == 0:
+            break
+        assert int(re.search(r"--root-size (\d+) \(KiB\) or more, and room for usr.lgz on top", said.stderr)[1]) > size
+    assert 1000 < size < 2950
+    assert "with usr.lgz still empty" in said.stdout
 
 
 @pytest.mark.parametrize("kib", [2048, 4096, 8192])

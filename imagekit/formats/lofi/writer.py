@@ -45,7 +45,7 @@ def compress(
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Compressed:
-    """Write an image to an output of its own as a compressed lofi file (algorithm gzip).
+    """Write an image as a compressed lofi file (algorithm gzip), which is all that there is in the output.
 
     The bytes do not depend on `threads` (default: one per processor).  `progress` counts bytes of the image.  Raise
     PlanError when the image's or the segments' size is not of the format.

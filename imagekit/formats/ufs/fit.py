@@ -125,8 +125,9 @@ def size_for(
     bytes_per_inode: int | None,
     free_bytes: int = 0,
     free_inodes: int = 0,
+    above: int = 0,
 ) -> int:
-    """Do the work of needed_size for a tree of which stock was taken."""
+    """Do the work of needed_size for a tree of which stock was taken; the size is above `above` bytes."""
     least = Demand.of(inventory.items, block_size, fragment_size)
     demand = Demand(least.fragments + -(-free_bytes // fragment_size), least.inodes + free_inodes)
 
@@ -137,7 +138,7 @@ def size_for(
 
     def enough(kib: int) -> bool:
         try:
-            return demand.fits(geometry(kib))
+            return kib * _KIB > above and demand.fits(geometry(kib))
         except PlanError:  # too small for any file system
             return False
 

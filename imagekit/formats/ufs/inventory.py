@@ -42,7 +42,7 @@ class Names(NamedTuple):
 
 @dataclass(slots=True)
 class Inventory:
-    """Inodes in the order of their placement: a directory, what is in it, then the directories below it."""
+    """Inodes in the order of their placement: lost+found, then a directory, what is in it, the directories below it."""
 
     items: list[Item] = field(default_factory=list)
     directories: dict[str, Names] = field(default_factory=dict)
@@ -51,7 +51,8 @@ class Inventory:
     def of(cls, tree: Tree, *, block_size: int, time: int, last: str = "") -> "Inventory":
         """Take stock of a tree; `time` (seconds since 1970) is that of a lost+found which the tree has not.
 
-        What is at the path `last` comes behind all else.  Raise PlanError with all that the format cannot hold.
+        What is at the path `last` comes behind all else.  Raise PlanError with all that the format cannot hold, or when
+        there is no such inode.
         """
         inventory = _Survey(tree, block_size, time).inventory
         inventory.move(LOST_FOUND, 0)
@@ -60,8 +61,10 @@ class Inventory:
         return inventory
 
     def move(self, path: str, place: int) -> None:
-        """Put the inode of a path at another place in the order."""
-        index = next(index for index, item in enumerate(self.items) if item.entry.path == path)
+        """Put the inode of a path at another place in the order; raise PlanError when there is none."""
+        index = next((index for index, item in enumerate(self.items) if item.entry.path == path), None)
+        if index is None:
+            raise PlanError("no inode of its own is here that could be placed", where=f"/{path}")
         self.items.insert(place, self.items.pop(index))
 
 

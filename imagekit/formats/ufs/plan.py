@@ -63,7 +63,10 @@ class Plan:
     free: bytes  # for every block the bits of its free fragments, lowest first
     usage: Usage
     rest: tuple[Run, ...]
-    """The free blocks behind all data, in order: where the data of a file begins that is added as the `last`."""
+    """The free blocks behind all data, in order.
+
+    A file that is empty here, and is the `last`, begins where they do when it is planned with a block or more of data.
+    """
 
     @property
     def size(self) -> int:
@@ -76,8 +79,11 @@ class Plan:
         return self._ranges(self.rest)
 
     def ranges(self, path: str) -> list[tuple[int, int]]:
-        """Return where in the image the data of a file is, in order: (offset, length) in bytes of whole fragments."""
-        return self._ranges(next(node.data for node in self.nodes if node.entry.path == path))
+        """Return where in the image the data of a file is, in order: (offset, length) in bytes of whole fragments.
+
+        Raise KeyError when no inode has this path; a hard link has none.
+        """
+        return self._ranges({node.entry.path: node.data for node in self.nodes}[path])
 
     def _ranges(self, runs: Iterable[Run]) -> list[tuple[int, int]]:
         fsize = self.geometry.fsize
@@ -153,7 +159,7 @@ def plan(
         nodes, allocator = place(inventory, geometry)
     except Full:
         needed = size_for(
-            inventory, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode
+            inventory, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode, above=size
         )
         largest = Largest.of(inventory.items, block_size, fragment_size)
         raise ImageTooSmallError(demand, geometry, needed, largest) from None
