@@ -72,7 +72,7 @@ def _final_images(plan: "Plan") -> Images:
 def _compressed_usr(images: Images, archive: OutputFile) -> InPlace:
     """Compress /usr into the boot archive, to where it will be: it is most of it."""
     image = images.usr.content("/usr image")
-    compressed = InPlace(archive, images.root.free_ranges, images.root.size, USR_ARCHIVE)
+    compressed = InPlace(archive, images.root.rest_ranges, images.root.size, USR_ARCHIVE)
     with progress_bar(USR_ARCHIVE, image.size) as progress:
         lofi.compress(image, compressed, progress=progress)
     return compressed

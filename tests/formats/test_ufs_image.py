@@ -142,9 +142,9 @@ def test_where_the_last_file_begins_does_not_depend_on_its_size(tree, shape, siz
     ranges = after.ranges("the last")
     if size >= 12 * shape[0]:  # less ends in fragments
         *full, (offset, length) = ranges
-        assert full == before.free_ranges[: len(full)]
-        assert offset == before.free_ranges[len(full)][0]
-        assert length <= before.free_ranges[len(full)][1]
+        assert full == before.rest_ranges[: len(full)]
+        assert offset == before.rest_ranges[len(full)][0]
+        assert length <= before.rest_ranges[len(full)][1]
     data = after.content("x.ufs").read()
     assert b"".join(data[offset : offset + length] for offset, length in ranges)[:size] == content(size).read()
     assert ufs_check.check(data) == []

@@ -401,7 +401,7 @@ def test_the_size_that_would_do_is_above_the_one_that_did_not(ws):
 
 @pytest.mark.parametrize("kib", [2048, 4096, 8192])
 def test_a_small_usr_ends_in_fragments(ws, kib):
-    """Its end may share a block with other files, and then it is not where it was when it was compressed."""
+    """usr.lgz has no blocks of addresses then, and its end takes part of a block."""
     for path in (ws / "proto/usr").rglob("*"):
         if path.is_file() and not path.is_symlink():
             path.write_bytes(bytes([kib >> 9]) * path.stat().st_size)

@@ -74,7 +74,7 @@ class Plan:
         return self.geometry.image_size
 
     @property
-    def free_ranges(self) -> list[tuple[int, int]]:
+    def rest_ranges(self) -> list[tuple[int, int]]:
         """`rest` as (offset, length) in bytes."""
         return self._ranges(self.rest)
 
