@@ -3,7 +3,7 @@
 import tarfile
 
 from imagekit.cli import LazyGroup
-from imagekit.media.serve.handler import Handler, _Requests
+from imagekit.media.serve.handler import Handler
 from imagekit.media.serve.server import Server
 
 # tarfile itself reads these when it makes a header.
@@ -17,18 +17,11 @@ _ = (
 
 # The standard library's servers use these.
 _ = (
-    Handler.close_connection,
-    Handler.disable_nagle_algorithm,
-    Handler.do_HEAD,
-    Handler.log_message,
-    Handler.log_request,
-    Handler.version_string,
+    Handler.handle,
     Server.address_family,
     Server.block_on_close,
     Server.daemon_threads,
     Server.request_queue_size,
-    _Requests.readable,
-    _Requests.readinto,
 )
 
 # click calls these.

@@ -1,6 +1,7 @@
 """Many clients of `imagekit serve` at once, slow ones among them; its start and its end."""
 
 import contextlib
+import itertools
 import os
 import re
 import signal
@@ -15,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.errors import InputError
-from imagekit.media.serve import Server, handler, server
+from imagekit.media.serve import Server, client, server
 
 
 class TestManyClients:
@@ -84,7 +85,7 @@ class TestManyClients:
             thread.join()
 
     def test_a_request_that_does_not_come_is_given_up(self, connect, monkeypatch):
-        monkeypatch.setattr(handler, "REQUEST_SECONDS", 0.3)
+        monkeypatch.setattr(client, "REQUEST_SECONDS", 0.3)
         silent, trickling = connect(), connect()
         gone = threading.Event()
 
@@ -101,8 +102,16 @@ class TestManyClients:
         gone.set()
         thread.join()
 
+    def test_the_time_is_over_when_a_byte_comes_too_late(self, connect, monkeypatch, capfd):
+        now = itertools.chain([0.0, 0.0], itertools.repeat(client.REQUEST_SECONDS + 1))
+        monkeypatch.setattr(client.time, "monotonic", lambda: next(now))
+        connection = connect()
+        connection.sendall(b"GET /unix HTTP/1.1\r\n")
+        assert connection.recv(100) == b""
+        assert capfd.readouterr().err == ""
+
     def test_a_client_that_takes_nothing_is_given_up(self, connect, top, monkeypatch, capfd):
-        monkeypatch.setattr(handler, "SEND_SECONDS", 0.3)
+        monkeypatch.setattr(client, "SEND_SECONDS", 0.3)
         with (top / "large").open("wb") as file:
             file.truncate(64 << 20)
         connection = connect()

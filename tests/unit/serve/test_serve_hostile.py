@@ -139,6 +139,43 @@ class TestHostile:
         assert ("allow" in headers) == (status == 405)
 
     @pytest.mark.parametrize(
+        "lines",
+        [
+            b"X : y",
+            b"X\t: y",
+            b" X: y",
+            b"X: y\r\n folded",
+            b"X: y\r\n\tfolded",
+            b"X: y\n folded",
+            b"no colon",
+            b": no name",
+            b"X: a\0b",
+            b"X\0: y",
+            b"X: a\rb",
+            b"X\x80: y",
+            b"(X): y",
+            b"Content-Length: 1\r\nContent-Length: 2",
+            b"Content-Length: -1",
+            b"Content-Length: 1, 2",
+            b"Content-Length: 0x1",
+        ],
+    )
+    def test_headers_as_rfc_9112_has_them(self, raw, lines):
+        """What a proxy in front could read in another way is refused, and nothing behind it is answered."""
+        following = b"GET /os/platform/boot_archive HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        for before in (b"", b"GET /empty HTTP/1.1\r\nHost: x\r\n\r\n"):
+            data = raw(before + b"GET /unix HTTP/1.1\r\nHost: x\r\n" + lines + b"\r\n\r\n" + following)
+            last = data[data.rindex(b"HTTP/1.1 ") :]
+            assert last.startswith(b"HTTP/1.1 400 ")
+            assert b"\r\nConnection: close\r\n" in last
+            assert b"archive" not in data
+
+    def test_lines_within_a_value_of_a_body_are_no_headers(self, raw):
+        body = b"a\r\n b"
+        data = raw(b"GET /empty HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        assert data.startswith(b"HTTP/1.1 200 ")
+
+    @pytest.mark.parametrize(
         "data",
         [
             b"GET /" + b"a" * 200_000,
@@ -181,6 +218,21 @@ class TestHostile:
         monkeypatch.setattr(jail, "_open_in", swap)
         with pytest.raises(RefusedError):
             Jail(top).open([b"os", b"platform", b"boot_archive"])
+
+    def test_a_link_made_between_the_last_look_and_the_opening(self, top, monkeypatch):
+        real = jail._check_kind
+
+        def swap(status):
+            real(status)
+            path = top / "os/platform/boot_archive"
+            if path.stat().st_ino == status.st_ino and not path.is_symlink():
+                path.unlink()
+                path.symlink_to(top / "unix")
+
+        monkeypatch.setattr(jail, "_check_kind", swap)
+        with pytest.raises(RefusedError) as caught:
+            Jail(top).open([b"os", b"platform", b"boot_archive"])
+        assert caught.value.status == 404
 
     def test_a_folder_that_becomes_a_link(self, top, monkeypatch):
         real = jail._open_in
