@@ -12,6 +12,7 @@ from imagekit.content import Bytes, Content
 from imagekit.errors import PlanError
 from imagekit.formats import fat
 from imagekit.media.sources import Sources, version_text
+from imagekit.platform.archive import check_boot_archive
 from imagekit.tree import Directory, Entry, File, Tree
 
 LOADER = "boot/loader64.efi"
@@ -29,7 +30,11 @@ READ_BY_LOADER = ("boot", "platform")
 
 
 def medium_tree(sources: Sources, console: Console, time: int, modules: Sequence[Module] = ()) -> Tree:
-    """Return the root file system of a medium; all entries have the time `time` (seconds since 1970) and owner root."""
+    """Return the root file system of a medium; all entries have the time `time` (seconds since 1970) and owner root.
+
+    Raise InputError for a platform that would not boot.
+    """
+    check_boot_archive(sources.platform, sources.platform_origin)
     tree = Tree(Directory(path="", mtime=time))
     for entry in _in_order(sources):
         tree.add(replace(entry, mtime=time, uid=0, gid=0, user="root", group="root"))

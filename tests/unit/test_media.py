@@ -297,8 +297,8 @@ BROKEN = [
     ("usb", large(f"output/{NAME}/i86pc/big", 4 << 30), ["/platform/i86pc/big", "4 GiB"]),
     ("usb", write(f"output/{NAME}/I86PC/x", b""), ["/platform/i86pc", "I86PC", "case"]),
     ("usb", write(f"output/{NAME}/a:b", b""), ["/platform/a:b"]),
-    ("usb", large(f"output/{NAME}/i86pc/amd64/boot_archive", 3 << 30), ["does not fit", "--size auto"]),
-    ("iso", large(f"output/{NAME}/i86pc/amd64/boot_archive", 5 << 30), ["boot_archive"]),
+    ("usb", large(f"output/{NAME}/i86pc/big", 3 << 30), ["does not fit", "--size auto"]),
+    ("iso", large(f"output/{NAME}/i86pc/big", 5 << 30), ["i86pc/big"]),
     ("usb", remove(f"output/{NAME}/i86pc/amd64/boot_archive"), ["not a platform", "i86pc/amd64/boot_archive"]),
 ]
 
@@ -310,6 +310,50 @@ def test_broken_inputs_are_named_and_nothing_is_left(ws, verb, change, says):
     for words in says:
         assert words in said
     assert not list(ws.glob(f"output-{verb}/*"))
+
+
+def hashed(text):
+    """Change the note of the boot archive's hash; {} stands for the right one."""
+
+    def change(ws):
+        note = ws / f"output/{NAME}/{HASH}"
+        note.write_text(text.format(note.read_text().strip()))
+
+    return change
+
+
+HASH = "i86pc/amd64/boot_archive.hash"
+ARCHIVE = f"output/{NAME}/i86pc/amd64/boot_archive"
+KERNEL = f"output/{NAME}/i86pc/kernel/amd64/unix"
+CANNOT_BOOT = [
+    (hashed("0" * 40 + "\n"), ["boot_archive.hash", f"this file says '{'0' * 40}': the kernel would stop at once"]),
+    (write(ARCHIVE, b""), ["boot_archive: it is empty", "stop at once"]),
+    (write(ARCHIVE, gzip.compress(b"archive")), ["boot_archive", "compressed with gzip"]),
+    (hashed(""), ["boot_archive.hash", "found ''", "40 hex digits"]),
+    (hashed(" {}\n"), ["boot_archive.hash", "40 hex digits"]),
+    (hashed("{}0\n"), ["boot_archive.hash", "40 hex digits"]),
+    (hashed("SHA1(boot_archive)= {}\n"), ["boot_archive.hash", "40 hex digits"]),
+    (write(KERNEL, b""), ["kernel/amd64/unix", "it is empty"]),
+    (write(KERNEL, b"\x1f\x8b\x08"), ["kernel/amd64/unix", "begins with 1f 8b 08, not 7f 45 4c 46"]),
+]
+
+
+@pytest.mark.parametrize(("change", "says"), CANNOT_BOOT, ids=[" ".join(row[1]) for row in CANNOT_BOOT])
+def test_what_cannot_boot_gets_onto_no_medium(ws, change, says):
+    change(ws)
+    told = {fails(*verb, cwd=ws) for verb in (["usb"], ["iso"], ["pxe"], ["usb", "-n"])}
+    assert len(told) == 1  # all media check it, and say it alike
+    for words in says:
+        assert words in min(told)
+
+
+@pytest.mark.parametrize("text", ["{}", "{}\n", "{}  boot_archive\n"])
+def test_a_hash_that_the_kernel_takes_is_taken(ws, text):
+    hashed(text)(ws)
+    assert imagekit("iso", "-n", cwd=ws).returncode == 0
+    note = ws / f"output/{NAME}/{HASH}"
+    note.write_text(note.read_text().upper())
+    assert imagekit("usb", "-n", cwd=ws).returncode == 0
 
 
 WARNED = [
@@ -353,11 +397,9 @@ def test_a_full_disk_leaves_nothing(ws, tmp_path):
 
 
 def test_ctrl_c_in_the_middle_leaves_nothing(ws):
-    large(f"output/{NAME}/i86pc/amd64/boot_archive", 1 << 30)(ws)
-    os.truncate(ws / f"output/{NAME}/i86pc/amd64/boot_archive", 0)
-    with (ws / f"output/{NAME}/i86pc/amd64/boot_archive").open("r+b") as archive:
+    with (ws / f"output/{NAME}/i86pc/big").open("wb") as file:
         for offset in range(0, 1 << 30, 1 << 16):  # data everywhere, and little of it
-            os.pwrite(archive.fileno(), b"x", offset)
+            os.pwrite(file.fileno(), b"x", offset)
     with subprocess.Popen(
         [sys.executable, "-m", "imagekit", "usb"], cwd=ws, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:

@@ -17,6 +17,7 @@ from imagekit.media.pxe.catalog import Platform, Served
 from imagekit.media.pxe.texts import LOADER_CONF
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import Sources
+from imagekit.platform.archive import check_boot_archive
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import File
 
@@ -92,8 +93,7 @@ def read_platform(sources: Sources) -> Found:
         file, digest = _sum(path, entry.content)
         served.append(file)
         sha1 = digest if place == BOOT_ARCHIVE else sha1
-        if place.endswith(".hash"):
-            _check_hash(entry.content, sha1)
+    check_boot_archive(sources.platform, origin, sha1)
     kernel, archive, *rest = served
     return Found(Platform(stamp, kernel, archive, rest[0] if rest else None), contents)
 
@@ -105,16 +105,6 @@ def _sum(path: str, content: Content) -> tuple[Served, str]:
         sha256.update(block)
         sha1.update(block)
     return Served(path, content.size, sha256.hexdigest()), sha1.hexdigest()
-
-
-def _check_hash(content: Content, sha1: str) -> None:
-    found = content.read(0, min(content.size, 40)).decode("latin-1").lower()
-    if found != sha1:
-        raise InputError(
-            f"the boot archive's SHA-1 is {sha1}, this file says {found!r}: the kernel would stop at once",
-            where=content.origin,
-            hint="one of the two is of another build, or damaged; build the platform again",
-        )
 
 
 def served_content(path: str, content: Content) -> Served:
