@@ -28,6 +28,7 @@ def main() -> int:
         else:
             _say("imagekit: interrupted" if left else "imagekit: interrupted; nothing was left behind")
         status = 130
+    _tell_cleared()
     _finish(sys.stdout)
     _finish(sys.stderr)
     gc.freeze()  # Python ends sooner when it does not look for garbage once more
@@ -96,6 +97,13 @@ def _end_outputs() -> tuple[list[str], list[str]]:
     for path in left:
         _say(f"imagekit: {path}: cannot be removed")
     return complete, left
+
+
+def _tell_cleared() -> None:
+    """Say what was removed that an earlier run, which was killed, had left."""
+    output = sys.modules.get("imagekit.output")
+    for what in output.cleared() if output else ():
+        _say(f"imagekit: {what}")
 
 
 def _say(text: str) -> None:

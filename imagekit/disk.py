@@ -1,11 +1,15 @@
-"""What is needed of the file system: whole reads and writes, folders made and removed, errors that name the output."""
+"""What is needed of the file system: whole reads and writes, folders made and removed, errors that name the output.
+
+Nothing here calls itself: folders may lie in each other as deep as the system allows.
+"""
 
 import contextlib
 import errno
+import itertools
 import os
-import shutil
 import stat
-from collections.abc import Iterator
+import sys
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from imagekit.errors import OutputError
@@ -39,57 +43,181 @@ def write_at(fd: int, offset: int, data: bytes | bytearray | memoryview) -> None
         done += os.pwrite(fd, view[done:], offset + done)
 
 
+def kind(status: os.stat_result) -> str:
+    """Return "file", "folder", "block device" and so on."""
+    return _KINDS.get(stat.S_IFMT(status.st_mode), "special file")
+
+
 def what_stands_at(path: Path) -> str | None:
-    """Return "file", "folder", "block device" and so on; None for nothing.  Links are followed."""
+    """Return the kind of what is there; None for nothing.  Links are followed."""
     try:
-        return _KINDS.get(stat.S_IFMT(path.stat().st_mode), "special file")
+        return kind(path.stat())
     except (FileNotFoundError, NotADirectoryError):
         return None
 
 
-def make_folders_above(path: Path) -> list[Path]:
-    """Make the folders that an output lies in; return those that were not there, the innermost first."""
-    made: list[Path] = []
+def missing_folders_above(path: Path) -> list[Path]:
+    """Return the folders that an output lies in and that are not there, the innermost first.
+
+    Raise NotADirectoryError where a file is in the way.
+    """
+    missing: list[Path] = []
     for folder in path.parents:
         if folder.exists():
             if not folder.is_dir():
                 raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(folder))
             break
-        made.append(folder)
+        missing.append(folder)
+    return missing
+
+
+def make_folders_above(path: Path) -> list[Path]:
+    """Make the folders that an output lies in; return those that were not there, the innermost first."""
+    made: list[Path] = []
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        for folder in reversed(missing_folders_above(path)):
+            with contextlib.suppress(FileExistsError):  # somebody else was quicker
+                folder.mkdir()
+                made.insert(0, folder)
     except OSError:
         remove_empty(made)
         raise
     return made
 
 
-def remove_empty(folders: list[Path]) -> None:
+def remove_empty(folders: Sequence[Path]) -> None:
     """Remove folders that were made for an output, unless something is in them."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
+def folders_in(top: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Yield a folder and each below it, with the names of what else is in it; links are not followed."""
+    waiting = [top]
+    while waiting:
+        folder = waiting.pop()
+        others = []
+        with os.scandir(folder) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    waiting.append(folder / entry.name)
+                else:
+                    others.append(entry.name)
+        yield folder, others
+
+
 def remove(path: Path) -> list[Path]:
     """Remove a file, or a folder with all that is in it, whatever its modes; return `path` if it is still there."""
     with contextlib.suppress(OSError):
-        if _is_folder(path):
-            shutil.rmtree(path, ignore_errors=True)
+        if path.is_dir() and not path.is_symlink():
+            _empty(path)
+            path.rmdir()
         else:
             path.unlink(missing_ok=True)
-        if _is_folder(path):  # one that is read-only, or has such folders in it, and this is not root
-            path.chmod(0o700)
-            for place, names, _ in os.walk(path):
-                for folder in (Path(place, name) for name in names):
-                    if _is_folder(folder):
-                        folder.chmod(0o700)
-            shutil.rmtree(path, ignore_errors=True)
     return [path] if os.path.lexists(path) else []
 
 
-def _is_folder(path: Path) -> bool:
-    return path.is_dir() and not path.is_symlink()
+def _empty(path: Path) -> None:
+    """Remove what is in a folder: those in it are emptied into it, so that neither depth nor length of paths matters.
+
+    All is named by open folders, so that no link that comes in the way leads anywhere else.
+    """
+    fresh = (f"{os.urandom(8).hex()}-{number}" for number in itertools.count())
+    top = _open_folder(path)
+    try:
+        while _empty_once(top, top, fresh):
+            pass
+    finally:
+        os.close(top)
+
+
+def _empty_once(folder: int, top: int, fresh: Iterator[str]) -> bool:
+    """Remove what is in an open folder; the folders in it are emptied into `top` first, or moved there as they are.
+
+    Return False when nothing could be done.
+    """
+    with os.scandir(folder) as entries:
+        found = list(entries)
+    done = False
+    for entry in found:
+        with contextlib.suppress(OSError):
+            if not entry.is_dir(follow_symlinks=False):
+                os.unlink(entry.name, dir_fd=folder)
+            else:
+                inner = _open_folder(entry.name, folder)  # what cannot be written to cannot be moved
+                try:
+                    if folder == top:
+                        done |= _empty_once(inner, top, fresh)
+                finally:
+                    os.close(inner)
+                if folder == top:
+                    os.rmdir(entry.name, dir_fd=top)
+                else:
+                    os.rename(entry.name, next(fresh), src_dir_fd=folder, dst_dir_fd=top)
+            done = True
+    return done
+
+
+def _open_folder(name: Path | str, parent: int | None = None) -> int:
+    """Open a folder, and let it be read and written to, if it is ours."""
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+    try:
+        fd = os.open(name, flags, dir_fd=parent)
+    except PermissionError:
+        os.chmod(name, stat.S_IRWXU, dir_fd=parent)
+        fd = os.open(name, flags, dir_fd=parent)
+    if stat.S_IMODE(os.fstat(fd).st_mode) & stat.S_IRWXU != stat.S_IRWXU:
+        with contextlib.suppress(OSError):
+            os.fchmod(fd, stat.S_IRWXU)
+    return fd
+
+
+_SWAP = 2
+"""RENAME_EXCHANGE of renameat2(2) on Linux (linux/fs.h), RENAME_SWAP of renamex_np(2) on macOS (sys/stdio.h)."""
+
+_AT_FDCWD = -100
+"""For renameat2: a path is relative to the current folder (Linux, fcntl.h)."""
+
+_CANNOT_EXCHANGE = {errno.EINVAL, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EPERM}
+"""What a system or a file system says that knows no such call, and a sandbox that allows only calls it knows."""
+
+
+def exchange(one: Path, two: Path) -> bool:
+    """Exchange two files or folders in one step; return False, with nothing done, where the system can't."""
+    try:
+        import ctypes  # noqa: PLC0415 - rarely needed, and it takes a while
+    except ImportError:  # Python can be built without it
+        return False
+    system = ctypes.CDLL(None, use_errno=True)
+    names = [os.fsencode(one), os.fsencode(two)]
+    try:
+        if sys.platform == "darwin":
+            failed = system.renamex_np(*names, ctypes.c_uint(_SWAP))
+        else:
+            failed = system.renameat2(_AT_FDCWD, names[0], _AT_FDCWD, names[1], ctypes.c_uint(_SWAP))
+    except AttributeError:  # no such call
+        return False
+    if failed:
+        number = ctypes.get_errno()
+        if number in _CANNOT_EXCHANGE:
+            return False
+        raise OSError(number, os.strerror(number), str(one), None, str(two))
+    return True
+
+
+def sync_file(path: Path) -> None:
+    """Make what is in a file safe from a crash of the system; links and the like have nothing in them."""
+    if path.is_symlink() or not path.is_file():
+        return
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except PermissionError:  # its mode lets nobody read it: then the system writes it in its own time
+        return
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
 
 
 def sync_folder(folder: Path) -> None:

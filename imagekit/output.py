@@ -7,17 +7,15 @@ temporaries, and the folders that were made for them.
 
 import contextlib
 import os
-import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
-from imagekit import disk
+from imagekit import disk, partials
 from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder, what_stands_at
 from imagekit.errors import OutputError
 from imagekit.interrupts import held
-
-_LONGEST_PREFIX = 50
-"""Characters of a name that begin its temporary's: names may have 255 bytes, characters up to four."""
 
 
 class Sparse(Protocol):
@@ -30,7 +28,30 @@ class Sparse(Protocol):
         """Set the size in bytes; what was never written reads as zeros."""
 
 
-class OutputFile:
+class _Output(ABC):
+    """What a run makes or removes: finished and synced, then published, and at the end cleaned up after."""
+
+    target: Path
+    _made_folders: Sequence[Path] = ()
+
+    @abstractmethod
+    def _finish(self) -> None:
+        """Complete and sync what is still a temporary."""
+
+    @abstractmethod
+    def _publish(self) -> None:
+        """Put it in place."""
+
+    @abstractmethod
+    def _discard(self) -> list[Path]:
+        """Remove the temporaries that are left; return those that cannot be removed."""
+
+    def folders(self) -> list[Path]:
+        """Return the folders in which names change, to be synced: those above the folders that were made, too."""
+        return [self.target.parent, *(folder.parent for folder in self._made_folders)]
+
+
+class OutputFile(_Output):
     """A file being written: sequential `write`, or `write_at` an offset in bytes.
 
     `path` is what it is called in messages; `target`, behind all symbolic links, is where it goes.
@@ -43,11 +64,11 @@ class OutputFile:
         with self.reporting_errors():
             self._made_folders = make_folders_above(target)
             try:
-                self._fd, name = tempfile.mkstemp(prefix=_prefix(target), suffix=".partial", dir=target.parent)
+                self._fd, self._temporary = partials.make_file(target)
             except OSError:
                 remove_empty(self._made_folders)
                 raise
-        self._temporary = Path(name)
+        self._lock: int | None = None
 
     def fileno(self) -> int:
         """Return the descriptor, for copy_file_range and the like."""
@@ -80,6 +101,7 @@ class OutputFile:
         with self.reporting_errors():
             os.fchmod(self._fd, self._mode)
             os.fsync(self._fd)
+            self._lock = os.dup(self._fd)  # another descriptor of the same lock, as closing this one may show errors
             self._close()
 
     def _close(self) -> None:
@@ -90,16 +112,19 @@ class OutputFile:
     def _publish(self) -> None:
         with self.reporting_errors():
             put_in_place(self._temporary, self.target)
+        partials.release(self._lock)
+        self._lock = None
 
     def _discard(self) -> list[Path]:
+        left = remove(self._temporary)
         with contextlib.suppress(OSError):
             self._close()
-        left = remove(self._temporary)
+        partials.release(self._lock)
         remove_empty(self._made_folders)
         return left
 
 
-class OutputLink:
+class OutputLink(_Output):
     """A symbolic link to `leads_to`, made or replaced when all else is in place."""
 
     def __init__(self, target: Path, leads_to: str) -> None:
@@ -110,19 +135,21 @@ class OutputLink:
         """Do nothing: a link is made when it is published."""
 
     def _publish(self) -> None:
-        with (
-            reporting_errors(self.target),
-            tempfile.TemporaryDirectory(prefix=_prefix(self.target), dir=self.target.parent) as folder,
-        ):
-            link = Path(folder, "link")
-            link.symlink_to(self._leads_to)
-            put_in_place(link, self.target)
+        with reporting_errors(self.target):
+            lock, folder = partials.make_folder(self.target)
+            try:
+                link = folder / "link"
+                link.symlink_to(self._leads_to)
+                put_in_place(link, self.target)
+            finally:
+                remove(folder)
+                partials.release(lock)
 
     def _discard(self) -> list[Path]:
         return []  # there is no temporary
 
 
-class OutputFolder:
+class OutputFolder(_Output):
     """A folder being filled with files: at `place` until it is published, then at `target` instead of what was there.
 
     `path` is what it is called in messages.
@@ -134,7 +161,7 @@ class OutputFolder:
         with reporting_errors(path):
             self._made_folders = make_folders_above(target)
             try:
-                self.place = Path(tempfile.mkdtemp(prefix=_prefix(target), suffix=".partial", dir=target.parent))
+                self._lock, self.place = partials.make_folder(target)
             except OSError:
                 remove_empty(self._made_folders)
                 raise
@@ -160,19 +187,29 @@ class OutputFolder:
             self._files.pop()
         with reporting_errors(self.path):
             self.place.chmod(0o755)
-            for folder, _, _ in os.walk(self.place):
-                sync_folder(Path(folder))
+            for folder, others in disk.folders_in(self.place):
+                for name in others:
+                    disk.sync_file(folder / name)
+                sync_folder(folder)
 
     def _publish(self) -> None:
-        """Rename the folder into place; one that is there is renamed first, and back when that fails.
+        """Exchange the folder with the one that is there, where the system can.
 
-        Between the two renames there is none of this name: Python has no call that exchanges two folders.
+        Elsewhere that one is renamed first, and back when the second rename fails; between the two there is none of
+        this name.
         """
         with reporting_errors(self.path):
             if not self.target.is_dir():
                 put_in_place(self.place, self.target)
-                return
-            old = self.place.with_suffix(".old")
+            elif disk.exchange(self.place, self.target):
+                take_note(self.target)
+            else:
+                self._replace()
+
+    def _replace(self) -> None:
+        old = self.place.with_suffix(partials.OLD)
+        lock = partials.hold(self.target)  # or another run would put it back
+        try:
             self.target.rename(old)
             try:
                 put_in_place(self.place, self.target)
@@ -184,6 +221,8 @@ class OutputFolder:
                     raise OutputError(what, where=str(self.path)) from error
                 raise
             self._replaced = old
+        finally:
+            partials.release(lock)
 
     def _discard(self) -> list[Path]:
         for output in self._files:
@@ -191,7 +230,37 @@ class OutputFolder:
         left = remove(self.place)
         if self._replaced is not None:
             left += remove(self._replaced)
+        partials.release(self._lock)
         remove_empty(self._made_folders)
+        return left
+
+
+class _Removal(_Output):
+    """A file or a folder that goes when all else is in place."""
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self._place: Path | None = None
+        self._lock: int | None = None
+
+    def _finish(self) -> None:
+        """Do nothing: it is there until the others are published."""
+
+    def _publish(self) -> None:
+        try:
+            if self.target.is_dir() and not self.target.is_symlink():
+                self._lock = partials.hold(self.target)
+                lock, self._place = partials.make_folder(self.target)
+                self.target.rename(self._place)  # an empty folder is replaced
+                partials.release(lock)
+            else:
+                self.target.unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot remove: {error.strerror}", where=str(self.target)) from error
+
+    def _discard(self) -> list[Path]:
+        left = remove(self._place) if self._place else []
+        partials.release(self._lock)
         return left
 
 
@@ -218,7 +287,8 @@ class Outputs:
     """
 
     def __init__(self) -> None:
-        self._all: list[OutputFile | OutputFolder | OutputLink] = []
+        self._all: list[_Output] = []
+        self._left: dict[Path, list[Path]] = {}
 
     def file(self, path: Path, mode: int = 0o644) -> OutputFile:
         """Open an output; `mode` is what it will have, whatever the umask.
@@ -236,6 +306,7 @@ class Outputs:
             raise OutputError(f"a {found} stands where the output should go", where=str(path), hint=hint)
         self._check_free(path, target)
         with held():
+            self._clear(target)
             output = OutputFile(path, target, mode)
             self._all.append(output)
         return output
@@ -252,6 +323,7 @@ class Outputs:
             raise OutputError(f"a {found} stands where the output folder should go", where=str(path))
         self._check_free(path, target, folder=True)
         with held():
+            self._clear(target)
             output = OutputFolder(path, target)
             self._all.append(output)
         return output
@@ -264,14 +336,38 @@ class Outputs:
         if taken:
             raise OutputError("something that is not a link stands where the link should go", where=str(path))
         self._check_free(path, place)
-        self._all.append(OutputLink(place, target))
+        with held():
+            self._clear(place)
+            self._all.append(OutputLink(place, target))
+
+    def remove(self, path: Path) -> None:
+        """Remove a file or folder, which others may be reading, when all else is in place.
+
+        A folder disappears at once, and then what is in it; a run that is killed meanwhile leaves a temporary.
+        """
+        self._all.append(_Removal(path))
 
     def scratch(self, folder: Path) -> Path:
         """Make a private folder in `folder`, and return it; however the `with` block ends, it is removed then."""
         with held():
+            self._clear(folder / "scratch")
             scratch = _Scratch(folder, folder / "scratch")
             self._all.append(scratch)
         return scratch.place
+
+    def clear(self, folder: Path) -> None:
+        """Remove all that runs which were killed left in `folder`, whatever it was to become; see `cleared`."""
+        with held():
+            for temporary in partials.left_in(folder):
+                _note_cleared(partials.clear(temporary))
+
+    def _clear(self, target: Path) -> None:
+        """Remove what runs that were killed left of the output `target`, or put it back."""
+        if target.parent not in self._left:
+            self._left[target.parent] = partials.left_in(target.parent)
+        for temporary in self._left[target.parent]:
+            if partials.belongs_to(temporary, target):
+                _note_cleared(partials.clear(temporary, target))
 
     def _check_free(self, path: Path, target: Path, *, folder: bool = False) -> None:
         """Raise OutputError when another output goes to `target`, too; or into it, where one of them is a folder."""
@@ -295,7 +391,7 @@ class Outputs:
                 with held():
                     for output in self._all:
                         output._publish()  # noqa: SLF001
-                    for folder in dict.fromkeys(output.target.parent for output in self._all):
+                    for folder in dict.fromkeys(folder for output in self._all for folder in output.folders()):
                         sync_folder(folder)
         finally:
             left = self.discard()
@@ -319,12 +415,28 @@ class Outputs:
 _unfinished: list[Outputs] = []
 _complete: list[Path] = []
 _unremovable: list[Path] = []
+_cleared: list[str] = []
 
 
 def put_in_place(temporary: Path, path: Path) -> None:
     """Rename what is complete to its name, and take note that it is there.  Interrupts should be held meanwhile."""
     temporary.replace(path)
+    take_note(path)
+
+
+def take_note(path: Path) -> None:
+    """Note that an output is in place."""
     _complete.append(path)
+
+
+def _note_cleared(what: str | None) -> None:
+    if what:
+        _cleared.append(what)
+
+
+def cleared() -> list[str]:
+    """Return what was done with what earlier runs had left, a line each."""
+    return list(_cleared)
 
 
 def end_all() -> tuple[list[Path], list[Path]]:
@@ -335,7 +447,3 @@ def end_all() -> tuple[list[Path], list[Path]]:
     for outputs in _unfinished[::-1]:
         outputs.discard()
     return [path for path in _complete if os.path.lexists(path)], list(_unremovable)
-
-
-def _prefix(path: Path) -> str:
-    return f".{path.name[:_LONGEST_PREFIX]}."

@@ -136,9 +136,10 @@ class Tree:
 
     def add_parents(self, path: str, mode: int = 0o755, mtime: int = 0) -> None:
         """Add the directories above `path` that are missing, owned by root."""
-        parent = path.rpartition("/")[0]
-        if parent and parent not in self._entries:
-            self.add_parents(parent, mode, mtime)
+        missing = []
+        while (path := path.rpartition("/")[0]) and path not in self._entries:
+            missing.append(path)
+        for parent in reversed(missing):
             self.add(Directory(path=parent, mode=mode, mtime=mtime, user="root", group="root"))
 
     def replace(self, entry: Entry) -> None:
@@ -156,11 +157,12 @@ class Tree:
 
     def remove(self, path: str) -> None:
         """Remove an entry and all below it."""
-        for child in list(self._children.get(path, ())):
-            self.remove(child)
-        entry = self._entries.pop(path)
-        self._children.pop(path, None)
-        self._children[entry.parent].remove(path)
+        self._children[self._entries[path].parent].remove(path)
+        below = [path]
+        while below:
+            gone = below.pop()
+            del self._entries[gone]
+            below += self._children.pop(gone, ())
 
     def get(self, path: str) -> Entry | None:
         """Return the entry at `path`, or None; links are not followed."""

@@ -5,6 +5,7 @@ import tarfile
 from imagekit.cli import LazyGroup
 from imagekit.media.serve.handler import Handler
 from imagekit.media.serve.server import Server
+from imagekit.output import Outputs
 
 # tarfile itself reads these when it makes a header.
 _ = (
@@ -26,3 +27,6 @@ _ = (
 
 # click calls these.
 _ = (LazyGroup.format_commands, LazyGroup.get_command, LazyGroup.list_commands)
+
+# For PXE directories.
+_ = (Outputs.clear, Outputs.remove)

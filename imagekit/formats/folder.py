@@ -9,7 +9,7 @@ from imagekit.content import BLOCK_SIZE, Content, DiskFile, data_blocks, is_zero
 from imagekit.disk import reporting_errors
 from imagekit.errors import InputError, PlanError
 from imagekit.interrupts import held
-from imagekit.output import Outputs, put_in_place
+from imagekit.output import OutputFolder, Outputs, put_in_place
 from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
 
 _SPECIAL = {stat.S_IFBLK: "b", stat.S_IFCHR: "c", stat.S_IFIFO: "p", stat.S_IFSOCK: "s"}
@@ -153,6 +153,11 @@ def extract(tree: Tree, folder: Path, *, keep_set_id: bool = False, skip_special
         _lay_out(tree, scratch, skipped, 0o7777 if keep_set_id else 0o1777)
         with reporting_errors(folder), held():
             put_in_place(scratch, folder)
+
+
+def fill(tree: Tree, output: OutputFolder) -> None:
+    """Lay out a Tree in an output that is an empty folder still, as `extract` does; raise the same errors."""
+    _lay_out(tree, output.place, _check_special(tree, skip=False), 0o1777)
 
 
 def _check_special(tree: Tree, *, skip: bool) -> set[str]:

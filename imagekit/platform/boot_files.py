@@ -61,7 +61,7 @@ class Plan:
         """Lay out the boot files and make their tarball; return the summary of the tarball."""
         started = clock.monotonic()
         with Outputs() as outputs:
-            folder.extract(self.tree, outputs.folder(self.folder).place)
+            folder.fill(self.tree, outputs.folder(self.folder))
             product = write_product(outputs, self.tarball, tar.plan(self.tree), compress=True)
         return [replace(product, seconds=clock.monotonic() - started)]
 

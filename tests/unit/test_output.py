@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from imagekit import interrupts
+from imagekit import disk, interrupts, output, partials
 from imagekit.disk import remove
 from imagekit.errors import OutputError
 from imagekit.output import OutputFile, Outputs
@@ -264,8 +264,17 @@ def test_removing_follows_no_link(tmp_path):
     assert stat.S_IMODE((tmp_path / "mine").stat().st_mode) == 0o500
 
 
+@pytest.fixture(params=["exchange", "two renames"])
+def way(request, monkeypatch):
+    """Return how a folder is replaced: in one step, where this system can, and in two."""
+    if request.param == "two renames":
+        monkeypatch.setattr(disk, "exchange", lambda *_: False)
+    return request.param
+
+
 def test_what_cannot_be_removed_is_told(tmp_path, monkeypatch):
     (tmp_path / "x").mkdir()
+    monkeypatch.setattr(disk, "exchange", lambda *_: False)
     monkeypatch.setattr("imagekit.output.remove", lambda path: [path] if path.suffix == ".old" else remove(path))
     with pytest.raises(OutputError, match="all is complete, but") as caught, Outputs() as outputs:
         outputs.folder(tmp_path / "x").file("f").write(b"new")
@@ -277,6 +286,7 @@ def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_pat
     (tmp_path / "x").mkdir()
     (tmp_path / "x/mine").write_bytes(b"old")
 
+    monkeypatch.setattr(disk, "exchange", lambda *_: False)
     replace_file, rename = Path.replace, Path.rename
 
     def refuse(self, target):
@@ -299,6 +309,85 @@ def test_an_old_folder_comes_back_when_the_new_one_cannot_take_its_place(tmp_pat
     (kept,) = tmp_path.iterdir()
     assert str(kept) in str(caught.value)
     assert names(kept) == ["mine"]
+
+
+def test_a_folder_is_replaced_whole(tmp_path, way):
+    del way
+    for text in (b"one", b"two"):
+        with Outputs() as outputs:
+            outputs.folder(tmp_path / "x").file(text.decode()).write(text)
+    assert names(tmp_path) == ["two", "x"]
+
+
+def test_no_moment_has_neither_folder(tmp_path, monkeypatch):
+    """Every call that changes names is looked at: before and after it, one of the two is there."""
+    calls = []
+
+    def seen(name, call):
+        def recorded(*arguments, **options):
+            before = (tmp_path / "x").is_dir()
+            result = call(*arguments, **options)
+            calls.append((name, before, (tmp_path / "x").is_dir()))
+            return result
+
+        return recorded
+
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "x").file("f").write(b"old")
+    if not can_exchange(tmp_path):
+        pytest.skip("this file system cannot exchange two folders")
+    for name in ("rename", "replace", "mkdir", "rmdir", "unlink"):
+        monkeypatch.setattr(os, name, seen(name, getattr(os, name)))
+    monkeypatch.setattr(disk, "exchange", seen("exchange", disk.exchange))
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "x").file("f").write(b"new")
+    assert ("exchange", True, True) in calls
+    assert all(before and after for _, before, after in calls)
+    assert (tmp_path / "x/f").read_bytes() == b"new"
+    assert names(tmp_path) == ["f", "x"]
+
+
+def can_exchange(folder):
+    one, two = folder / "one", folder / "two"
+    one.mkdir()
+    two.mkdir()
+    can = disk.exchange(one, two)
+    one.rmdir()
+    two.rmdir()
+    return can
+
+
+@pytest.mark.parametrize("number", [errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.EPERM, None])
+def test_two_renames_where_the_system_cannot_exchange(tmp_path, monkeypatch, number):
+    """As file systems and systems say it; None has no such call at all."""
+    import ctypes
+
+    class System:
+        def __init__(self, *_arguments, **_options):
+            if number is not None:
+                self.renameat2 = self.renamex_np = lambda *_: ctypes.set_errno(number) or -1
+
+    monkeypatch.setattr(ctypes, "CDLL", System)
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "x").file("f").write(b"old")
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "x").file("g").write(b"new")
+    assert names(tmp_path) == ["g", "x"]
+
+
+def test_a_real_failure_of_the_exchange_is_told(tmp_path, monkeypatch):
+    import ctypes
+
+    class System:
+        def __init__(self, *_arguments, **_options):
+            self.renameat2 = self.renamex_np = lambda *_: ctypes.set_errno(errno.EIO) or -1
+
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "x").file("f").write(b"old")
+    monkeypatch.setattr(ctypes, "CDLL", System)
+    with pytest.raises(OutputError, match="x: cannot write: Input/output error"), Outputs() as outputs:
+        outputs.folder(tmp_path / "x").file("g").write(b"new")
+    assert names(tmp_path) == ["f", "x"]
 
 
 def test_a_linked_folder_is_replaced_where_it_is(tmp_path):
@@ -336,6 +425,230 @@ with Outputs() as outputs:
 print(Path("drop/x").read_text())
 """
     assert as_plain_user(open_tmp, code) == "1\n"
+
+
+# What runs leave that were killed
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from imagekit import disk
+from imagekit.output import Outputs
+where = sys.argv[1]
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if where == "between":
+    disk.exchange = lambda *_: False
+    import imagekit.output
+    put = imagekit.output.put_in_place
+    imagekit.output.put_in_place = lambda old, new: die() if new.name == "folder" else put(old, new)
+elif where == "removing":
+    import imagekit.output
+    imagekit.output.remove = die
+with Outputs() as outputs:
+    outputs.file(Path("image")).write(b"half")
+    outputs.folder(Path("folder")).file("deep/f").write(b"half")
+    outputs.scratch(Path("."))
+    outputs.file(Path("n" * 255)).write(b"half")
+    if where == "writing":
+        die()
+"""
+
+
+def killed(folder, where, code=KILLED):
+    done = subprocess.run([sys.executable, "-c", code, where], cwd=folder, check=False)
+    assert done.returncode == -signal.SIGKILL
+    return {path.name for path in folder.iterdir()}
+
+
+@pytest.fixture
+def forgotten():
+    """Forget what was removed so far."""
+    output._cleared.clear()
+    yield
+    output._cleared.clear()
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
+    left = killed(tmp_path, "writing")
+    assert len(left) == 4
+    (tmp_path / ".image.note.partial").write_bytes(b"mine")
+    (tmp_path / ".images.abcdefgh.partial").write_bytes(b"of another output")
+    (tmp_path / ".image.abcdefgh.partial").symlink_to("image")
+    os.mkfifo(tmp_path / ".image.abcdefgi.partial")
+    others = {".image.note.partial", ".images.abcdefgh.partial", ".image.abcdefgh.partial", ".image.abcdefgi.partial"}
+    with Outputs() as outputs:
+        outputs.file(tmp_path / "image")
+        assert {path.name for path in tmp_path.iterdir()} & left == {name for name in left if ".image." not in name}
+        outputs.folder(tmp_path / "folder")
+        outputs.file(tmp_path / ("n" * 255))
+        outputs.scratch(tmp_path)
+    assert set(names(tmp_path)) == others | {"image", "folder", "n" * 255}
+    assert sorted(output.cleared()) == sorted(f"removed what an earlier run left: {tmp_path / name}" for name in left)
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_an_old_folder_is_put_back_when_a_run_was_killed_between_two_renames(tmp_path):
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "folder").file("mine").write(b"old")
+    left = killed(tmp_path, "between")
+    assert "folder" not in left
+    with contextlib.suppress(RuntimeError), Outputs() as outputs:
+        outputs.folder(tmp_path / "folder")
+        raise RuntimeError
+    assert (tmp_path / "folder/mine").read_bytes() == b"old"
+    assert f"put back what an earlier run had moved away: {tmp_path / 'folder'}" in output.cleared()
+    with Outputs() as outputs:
+        outputs.clear(tmp_path)
+    assert names(tmp_path) == ["folder", "image", "mine"]
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_an_old_folder_goes_when_a_run_was_killed_while_it_removed_it(tmp_path, way):
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "folder").file("mine").write(b"old")
+    done = KILLED if way == "exchange" else KILLED.replace("with Outputs", "disk.exchange = lambda *_: 0\nwith Outputs")
+    left = killed(tmp_path, "removing", done)
+    assert "folder" in left
+    with Outputs() as outputs:
+        outputs.folder(tmp_path / "folder").file("newer")
+    assert [name for name in names(tmp_path) if ".folder" in name] == []
+    assert names(tmp_path / "folder") == ["newer"]
+    assert len(output.cleared()) == 1
+
+
+@pytest.mark.usefixtures("forgotten")
+@pytest.mark.parametrize("lasting", [True, False])
+def test_what_another_run_is_making_is_left_alone(tmp_path, lasting):
+    """The lock lasts until the output is in place, also when it is complete and waits for others."""
+    with Outputs() as outputs:
+        file, folder = outputs.file(tmp_path / "image"), outputs.folder(tmp_path / "folder")
+        folder.file("f").write(b"1")
+        file.write(b"1")
+        outputs.scratch(tmp_path)
+        if not lasting:
+            file._finish()
+            folder._finish()
+        before = names(tmp_path)
+        with contextlib.suppress(RuntimeError), Outputs() as others:
+            others.file(tmp_path / "image")
+            others.folder(tmp_path / "folder")
+            others.scratch(tmp_path)
+            others.clear(tmp_path)
+            raise RuntimeError
+        assert names(tmp_path) == before
+        assert output.cleared() == []
+        if not lasting:
+            file._fd = os.open(file._temporary, os.O_RDWR)
+    assert names(tmp_path) == ["f", "folder", "image"]
+
+
+def test_a_temporary_that_another_run_is_about_to_remove_is_not_used(tmp_path, monkeypatch):
+    """It comes between the making of a temporary and its lock: both for files and folders."""
+    taken = []
+
+    def first_taken(make):
+        def wrapped(*arguments, **options):
+            result = make(*arguments, **options)
+            path = Path(result if isinstance(result, str) else result[1])
+            if not taken:
+                taken.append(path.name)
+                assert partials.clear(path)
+            return result
+
+        return wrapped
+
+    monkeypatch.setattr("tempfile.mkstemp", first_taken(__import__("tempfile").mkstemp))
+    monkeypatch.setattr("tempfile.mkdtemp", first_taken(__import__("tempfile").mkdtemp))
+    with Outputs() as outputs:
+        outputs.file(tmp_path / "image").write(b"1")
+        taken.clear()
+        outputs.folder(tmp_path / "folder").file("f").write(b"1")
+    assert names(tmp_path) == ["f", "folder", "image"]
+
+
+@pytest.mark.usefixtures("forgotten")
+def test_nothing_is_taken_for_left_behind_where_there_are_no_locks(tmp_path, monkeypatch):
+    def none(*_arguments):
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    killed(tmp_path, "writing")
+    monkeypatch.setattr("fcntl.flock", none)
+    before = names(tmp_path)
+    with Outputs() as outputs:
+        outputs.file(tmp_path / "image").write(b"1")
+        outputs.folder(tmp_path / "folder").file("f").write(b"1")
+    assert names(tmp_path) == sorted([*before, "f", "folder", "image"])
+    assert output.cleared() == []
+
+
+def test_what_is_removed_goes_when_all_else_is_there(tmp_path):
+    for name in ("one", "two"):
+        (tmp_path / name / "deep").mkdir(parents=True)
+        (tmp_path / name / "deep/f").write_bytes(b"1")
+    (tmp_path / "three").write_bytes(b"1")
+    with Outputs() as outputs:
+        for name in ("one", "two", "three", "none"):
+            outputs.remove(tmp_path / name)
+        with pytest.raises(RuntimeError), Outputs() as failing:
+            failing.remove(tmp_path / "one")
+            raise RuntimeError
+        assert (tmp_path / "one/deep/f").exists()
+    assert names(tmp_path) == []
+
+
+# Depth
+
+DEEP = 250
+
+
+@pytest.fixture
+def shallow():
+    """Let functions call each other less deep than folders lie in these tests."""
+    limit, frame, depth = sys.getrecursionlimit(), sys._getframe(), 0
+    while frame := frame.f_back:
+        depth += 1
+    sys.setrecursionlimit(depth + DEEP - 50)
+    yield
+    sys.setrecursionlimit(limit)
+
+
+@pytest.mark.usefixtures("shallow")
+def test_folders_may_lie_deep(tmp_path):
+    deep = tmp_path.joinpath(*["d"] * DEEP)
+    with Outputs() as outputs:
+        outputs.file(deep / "f").write(b"1")
+        outputs.folder(deep / "g").file("/".join("e" * DEEP)).write(b"1")
+        (outputs.scratch(tmp_path) / "s").mkdir()
+    assert (deep / "f").read_bytes() == b"1"
+    with pytest.raises(RuntimeError), Outputs() as outputs:
+        outputs.file(tmp_path.joinpath(*["x"] * DEEP, "f"))
+        raise RuntimeError
+    with pytest.raises(OutputError, match="cannot write: File name too long"), Outputs() as outputs:
+        outputs.file(tmp_path.joinpath(*["x"] * 3000, "f"))
+    assert [path.name for path in tmp_path.iterdir()] == ["d"]
+    assert remove(tmp_path / "d") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.usefixtures("shallow")
+def test_a_folder_deeper_than_paths_reach_is_removed(tmp_path):
+    """Longer than PATH_MAX, read-only on the way, with links to what must stay."""
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine/f").write_bytes(b"1")
+    top = os.open(tmp_path, os.O_RDONLY)
+    for level in range(DEEP):
+        name = f"{level:03}" * 10
+        os.mkdir(name, dir_fd=top)
+        below = os.open(name, os.O_RDONLY, dir_fd=top)
+        os.symlink(tmp_path / "mine", "link", dir_fd=top)
+        os.mkdir("side", 0o500, dir_fd=below)
+        os.close(top)
+        top = below
+    os.close(top)
+    assert remove(tmp_path / ("000" * 10)) == []
+    assert names(tmp_path) == ["f", "link", "mine"]
 
 
 # Interrupts

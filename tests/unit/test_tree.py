@@ -43,6 +43,14 @@ def test_add_parents_adds_what_is_missing():
     assert tree["b/c"].mode == 0o700
 
 
+def test_directories_may_lie_a_thousand_deep():
+    tree = sample()
+    tree.add_parents("d/" * 3000 + "file")
+    assert len(tree) == len(sample()) + 3000
+    tree.remove("d")
+    assert [entry.path for entry in tree] == [entry.path for entry in sample()]
+
+
 def test_replace_keeps_the_place_and_the_kind():
     tree = sample()
     tree.replace(File(path="b/z", content=Bytes(b"new"), mode=0o400))
