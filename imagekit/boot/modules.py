@@ -86,14 +86,20 @@ def _problem(request: ModuleRequest, taken: Sequence[str]) -> str | None:
         return f"{path}: empty, and boot programs load no empty file"
     if size > LARGEST:
         return f"{path}: {size:,} bytes; modules share the memory below 4 GiB with the boot archive"
+    problem = name_problem(name, taken)
+    return f"{path}: {problem}" if problem else None
+
+
+def name_problem(name: str, taken: Sequence[str]) -> str | None:
+    """Return why a module beside those of the names `taken` cannot have this name, or None."""
     parts = name.split("/")
     if any(part in {".", ".."} or not _PART.fullmatch(part) for part in parts):
-        return f"{path}: {name!r} is no name for a module: letters, digits and _ . - + @, in parts separated by /"
+        return f"{name!r} is no name for a module: letters, digits and _ . - + @, in parts separated by /"
     if name in RESERVED or name.endswith(".hash"):
-        return f"{path}: the name {name!r} is taken by the boot archive or by hashes"
+        return f"the name {name!r} is taken by the boot archive or by hashes"
     for other in taken:
         if other == name or other.startswith(f"{name}/") or name.startswith(f"{other}/"):
-            return f"{path}: the name {name!r} clashes with the module {other!r}"
+            return f"the name {name!r} clashes with the module {other!r}"
     return None
 
 

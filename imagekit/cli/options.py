@@ -205,6 +205,11 @@ def warn(messages: Iterable[str]) -> None:
         click.echo(f"imagekit: warning: {message}", err=True)
 
 
+def note(message: str) -> None:
+    """Print on standard error what somebody who waits should know."""
+    click.echo(f"imagekit: {message}", err=True)
+
+
 def print_json(data: object) -> None:
     """Print a JSON document on standard output."""
     print_text(f"{json.dumps(data, indent=2)}\n")

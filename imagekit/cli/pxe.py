@@ -1,5 +1,6 @@
 """imagekit pxe."""
 
+import contextlib
 from pathlib import Path
 
 import click
@@ -28,10 +29,11 @@ def _mac(text: str) -> str:
 @click.option(
     "--platform",
     "platforms",
-    type=options.FOLDER,
+    type=options.PATH,
     multiple=True,
-    metavar="DIR",
-    help="A platform folder, instead of the workspace's latest; may be repeated.",
+    metavar="DIR|FILE",
+    help="A platform: a folder, or a tarball or image that holds one; may be repeated.  "
+    "[default: the workspace's latest]",
 )
 @options.boot
 @click.option(
@@ -86,6 +88,8 @@ def _mac(text: str) -> str:
     metavar="STAMP",
     help="A platform to take out; may be repeated.  Without --platform, nothing is added.",
 )
+@click.option("--replace", is_flag=True, help="Put a platform in the place of another one of the same stamp.")
+@click.option("--no-wait", is_flag=True, help="Fail while another imagekit is at work on the directory.")
 @click.option("--copy", is_flag=True, help="Copy the platform's files, where they would be hard-linked.")
 @options.dry_run
 @options.as_json
@@ -103,6 +107,8 @@ def command(
     layout: str | None,
     macs: tuple[str, ...],
     remove: tuple[Stamp, ...],
+    replace: bool,
+    no_wait: bool,
     copy: bool,
     dry_run: bool,
     as_json: bool,
@@ -132,5 +138,11 @@ def command(
         macs=macs,
         remove=remove,
         share=not copy,
+        replace=replace,
     )
-    options.carry_out(pxe.plan(request), dry_run=dry_run, as_json=as_json)
+
+    def waiting() -> None:
+        options.note(f"{request.output}: another imagekit is at work here; waiting for it to end")
+
+    with contextlib.nullcontext() if dry_run else pxe.locked(request.output, None if no_wait else waiting):
+        options.carry_out(pxe.plan(request), dry_run=dry_run, as_json=as_json)

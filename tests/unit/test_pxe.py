@@ -5,26 +5,23 @@ import json
 import os
 import re
 import shutil
-import subprocess
-import sys
 import threading
 
 import pytest
 import workspace
+from pxe_directory import STAMP, check_sums, contents, files, imagekit, make, named, platform
 
 from imagekit.boot.kernel_arguments import BootProperty
 from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
-from imagekit.errors import FormatError, InputError, OutputError, PlanError
+from imagekit.errors import InputError, OutputError, PlanError
 from imagekit.media import pxe
 from imagekit.media.additions import Additions
 from imagekit.media.pxe import publish
-from imagekit.media.pxe.catalog import parse_catalog
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.output import Outputs
 
-STAMP = workspace.STAMP
 OLDER, NEWER = "20250101T000000Z", "20270101T000000Z"
 
 
@@ -38,49 +35,6 @@ def answers(tmp_path):
     path = tmp_path / "answers.json"
     path.write_text('{"config_console": true, "admin_ip": "dhcp"}')
     return path
-
-
-def platform(ws, stamp, *, archive=b"an archive of its own"):
-    """Make another platform in a workspace; return its folder."""
-    folder = shutil.copytree(ws / "output" / workspace.NAME, ws / "output" / f"platform-{stamp}")
-    (folder / "etc/version/platform").write_text(f"{stamp}\n")
-    (folder / "i86pc/amd64/boot_archive").write_bytes(archive)
-    (folder / "i86pc/amd64/boot_archive.hash").write_text(hashlib.sha1(archive).hexdigest() + "\n")
-    return folder
-
-
-def imagekit(*arguments, cwd):
-    command = [sys.executable, "-m", "imagekit", "pxe", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
-
-
-def make(ws, *platforms, **options):
-    """Carry out a request as the command line would; return the plan."""
-    sources = tuple(SourceRequest(ws, folder) for folder in platforms)
-    plan = pxe.plan(pxe.Request(output=ws / "output-pxe", sources=sources, **options))
-    plan.write()
-    return plan
-
-
-def files(folder):
-    return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if not path.is_dir())
-
-
-def contents(folder):
-    return {name: (folder / name).read_bytes() for name in files(folder)}
-
-
-def check_sums(folder):
-    """SHA256SUMS names every file but itself, with the right sum."""
-    lines = (folder / "SHA256SUMS").read_text().splitlines()
-    assert [line[66:] for line in lines] == [name for name in files(folder) if name != "SHA256SUMS"]
-    for line in lines:
-        assert hashlib.sha256((folder / line[66:]).read_bytes()).hexdigest() == line[:64]
-
-
-def named(script):
-    """Return the paths that a script fetches."""
-    return re.findall(r"^(?:kernel|module) (\S+)", script, re.MULTILINE)
 
 
 def test_in_a_workspace(ws):
@@ -336,17 +290,6 @@ def test_what_an_interrupted_run_left_is_taken_up(ws):
     assert contents(folder) == whole
 
 
-def test_two_runs_at_once(ws):
-    make(ws, None)
-    request = pxe.Request(output=ws / "output-pxe", sources=(SourceRequest(ws, platform(ws, NEWER)),))
-    plan = pxe.plan(request)
-    with publish.locked(ws / "output-pxe"), pytest.raises(PlanError, match="another imagekit is at work here"):
-        plan.write()
-    make(ws, platform(ws, OLDER))
-    with pytest.raises(PlanError, match=r"index\.json changed meanwhile"):
-        plan.write()
-
-
 def refused(ws, message, *platforms, **options):
     folder = ws / "output-pxe"
     before = contents(folder) if folder.exists() else None
@@ -364,8 +307,9 @@ class TestRefused:
         archive.unlink()
         archive.write_bytes(b"another one")
         archive.with_name("boot_archive.hash").unlink()
-        error = refused(ws, "another platform is there with the same stamp: its boot_archive differs", None)
-        assert f"--remove {STAMP}" in error.hint
+        what = "another platform is there with the same stamp; what differs or is missing: boot_archive, "
+        error = refused(ws, f"{what}boot_archive.hash", None)
+        assert "--replace" in error.hint
 
     def test_a_wrong_hash(self, ws):
         (ws / "output" / workspace.NAME / "i86pc/amd64/boot_archive.hash").write_text("0" * 40 + "\n")
@@ -414,42 +358,11 @@ class TestRefused:
         refused(ws, "--mac is for --layout triton", None, macs=("00:50:56:34:60:4c",))
 
     @pytest.mark.parametrize(
-        "change",
-        [
-            lambda index: index.pop("platforms"),
-            lambda index: index.update(format=2),
-            lambda index: index.update(layout="other"),
-            lambda index: index.update(default=NEWER),
-            lambda index: index.update(default="../x"),
-            lambda index: index.update(console="ttyx"),
-            lambda index: index.update(platforms=[]),
-            lambda index: index["platforms"][0].update(stamp="../../etc"),
-            lambda index: index["platforms"][0]["kernel"].update(path="../../etc/passwd"),
-            lambda index: index["platforms"][0]["kernel"].update(size=-1),
-            lambda index: index["scripts"][0].update(path="/etc/passwd"),
-            lambda index: index["scripts"][0].update(folder="bootfs/../../x"),
-            lambda index: index["scripts"][0].update(properties=[]),
-            lambda index: index["loader"].append("x"),
-        ],
-    )
-    def test_an_index_that_imagekit_did_not_write(self, ws, change):
-        make(ws, None)
-        place = ws / "output-pxe/index.json"
-        index = json.loads(place.read_text())
-        change(index)
-        with pytest.raises(FormatError, match="not an index that imagekit wrote"):
-            parse_catalog(json.dumps(index).encode(), "index.json")
-
-    @pytest.mark.parametrize("text", [b"", b"{}", b"[]", b"\xff", b"[" * 100_000])
-    def test_an_index_that_is_none(self, text):
-        with pytest.raises(FormatError):
-            parse_catalog(text, "index.json")
-
-    @pytest.mark.parametrize(
         "arguments",
         [
             ["--url", "file:///x"],
-            ["--url", "http://a b/"],
+            ["--url", "http://2001:db8::1/x/"],
+            ["--url", "http://h:99999/x/"],
             ["-B", "x"],
             ["--mac", "1:2"],
             ["--default", "x"],

@@ -319,8 +319,11 @@ class TestChoices:
         (folder / "boot").mkdir(parents=True)
         (folder / "smartos.ipxe").write_text("#!ipxe\n")
         (folder / "boot/loader64.efi").write_bytes(b"MZ")
-        file = {"path": "os/20261122T000000Z/x", "size": 1, "sha256": "0" * 64}
-        platform = {"stamp": "20261122T000000Z", "kernel": file, "boot_archive": file, "boot_archive_hash": None}
+        kernel, archive = (
+            {"path": f"os/20261122T000000Z/platform/i86pc/{path}", "size": 1, "sha256": "0" * 64}
+            for path in ("kernel/amd64/unix", "amd64/boot_archive")
+        )
+        platform = {"stamp": "20261122T000000Z", "kernel": kernel, "boot_archive": archive, "boot_archive_hash": None}
         index = {"format": 1, "layout": "smartos", "url": "", "default": None, "console": "ttyb:9600"}
         index |= {"platforms": [platform], "scripts": [], "loader": []}
         for text, console in [

@@ -1,6 +1,8 @@
 """PXE directories, which a TFTP or HTTP server serves as they are."""
 
 from imagekit.media.pxe.plan import Plan, plan
-from imagekit.media.pxe.request import Request, check_mac, check_url
+from imagekit.media.pxe.publish import locked
+from imagekit.media.pxe.request import Request, check_mac
+from imagekit.media.pxe.url import check_url
 
-__all__ = ["Plan", "Request", "check_mac", "check_url", "plan"]
+__all__ = ["Plan", "Request", "check_mac", "check_url", "locked", "plan"]

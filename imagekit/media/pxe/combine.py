@@ -5,7 +5,15 @@ from collections.abc import Collection, Sequence
 from imagekit.boot.console import Console
 from imagekit.boot.modules import Module
 from imagekit.errors import InputError, PlanError
-from imagekit.media.pxe.catalog import BOOTFS, Catalog, Platform, Script, ServedModule
+from imagekit.media.pxe.catalog import (
+    BOOTFS,
+    Catalog,
+    Platform,
+    Script,
+    ServedModule,
+    machine_folder,
+    script_path,
+)
 from imagekit.media.pxe.request import Found, Request, module_contents, module_folder, served_content
 
 
@@ -91,18 +99,14 @@ def _scripts(
     properties = tuple((one.name, one.value) for one in request.properties)
     if layout == "smartos":
         targets: list[tuple[str, str, str, str | None]] = [
-            (f"{stamp}.ipxe", stamp, f"{BOOTFS}/{module_folder(modules)}", None) for stamp in stamps
+            (script_path(stamp, None), stamp, f"{BOOTFS}/{module_folder(modules)}", None) for stamp in stamps
         ]
     else:
         if request.macs and len(stamps) != 1:
             raise InputError("--mac needs one platform, for these machines to boot", hint="give --platform once")
         if (modules or properties) and not request.macs:
             raise InputError("modules and properties are for machines here", hint="name machines with --mac")
-        # As Triton's booter names them: boot.ipxe.01 and the address in capitals, bootfs/ and it in small letters.
-        targets = [
-            (f"boot.ipxe.01{mac.replace(':', '').upper()}", stamps[0], f"{BOOTFS}/{mac.replace(':', '')}", mac)
-            for mac in request.macs
-        ]
+        targets = [(script_path(stamps[0], mac), stamps[0], machine_folder(mac), mac) for mac in request.macs]
         modules = tuple(sorted(modules, key=lambda one: one.name != "networking.json"))
     scripts = []
     for path, stamp, folder, mac in targets:

@@ -1,7 +1,9 @@
 """The plan of a PXE directory: what it will hold, what is new, what goes, and what will not work as expected."""
 
+import contextlib
+import os
 import time as clock
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,10 +12,12 @@ from imagekit.boot.ipxe import ARCHIVE_LIMIT, limit_warnings
 from imagekit.boot.kernel_arguments import disagreements
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError, PlanError
+from imagekit.interrupts import held
 from imagekit.media.contents import loader_conf_warnings
 from imagekit.media.pxe import publish
-from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, parse_catalog
+from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, platform_folder
 from imagekit.media.pxe.combine import combine
+from imagekit.media.pxe.index import index_text, parse_catalog, read_index
 from imagekit.media.pxe.request import (
     Found,
     Request,
@@ -27,6 +31,8 @@ from imagekit.media.pxe.texts import SUMS, boot_of, generated, prefix, sums
 from imagekit.media.sources import find_sources
 from imagekit.output import OutputFolder, Outputs
 from imagekit.product import Product
+
+_MOST_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,11 +92,14 @@ class Plan:
         }
 
     def write(self) -> list[Product]:
-        """Write what is new, the menu last, then remove what is gone; return the summaries of the scripts."""
+        """Write what is new, the menu last, then remove what is gone; return the summaries of the scripts.
+
+        Planning and writing belong into one `locked` block.
+        """
         started = clock.monotonic()
-        with publish.locked(self.output):
-            if _read_index(self.output) != self.index:
-                raise PlanError(f"{INDEX} changed meanwhile", where=str(self.output), hint="run imagekit again")
+        if read_index(self.output) != self.index:
+            raise PlanError(f"{INDEX} changed meanwhile", where=str(self.output), hint="run imagekit again")
+        with contextlib.ExitStack() as until_removed:
             with Outputs() as outputs:
                 for name, contents in self.folders.items():
                     self._fill(outputs.folder(self.output / name), name, contents)
@@ -98,6 +107,8 @@ class Plan:
                     output = outputs.file(self.output / path)
                     for block in content.blocks():
                         output.write(block)
+                # The new index names no more what goes: from here on, all of it happens.
+                until_removed.enter_context(held())
             publish.remove(self.output, self.gone)
         seconds = clock.monotonic() - started
         return [
@@ -117,7 +128,7 @@ def plan(request: Request) -> Plan:
     """Decide everything about a PXE directory; raise InputError or PlanError for all that can be known to fail."""
     if request.output.exists() and not request.output.is_dir():
         raise InputError("not a folder", where=str(request.output), hint="name a folder with -o")
-    index = _read_index(request.output)
+    index = read_index(request.output)
     old = None if index is None else parse_catalog(index, str(request.output / INDEX))
     modules, warnings = request.additions.read()
     every = [find_sources(one, boot_required=False) for one in request.sources]
@@ -136,8 +147,8 @@ def plan(request: Request) -> Plan:
     )
     folders: dict[str, Mapping[str, Content]] = {}
     for one in found:
-        if not _is_there(request.output, old, one):
-            folders[f"os/{one.platform.stamp}"] = one.contents
+        if not _is_there(request.output, old, one, replace=request.replace):
+            folders[platform_folder(one.platform.stamp)] = one.contents
     known = {file.path: file for file in old.served()} if old else {}
 
     def is_new(path: str, content: Content) -> bool:
@@ -153,10 +164,12 @@ def plan(request: Request) -> Plan:
     files |= texts
     listed = {file.path: file.sha256 for file in catalog.served()}
     listed |= {path: served_content(path, content).sha256 for path, content in texts.items()}
-    files = _before_menu(files, INDEX, text_content(INDEX, catalog.text()))
+    files = _before_menu(files, INDEX, text_content(INDEX, index_text(catalog, request.output)))
     listed[INDEX] = served_content(INDEX, files[INDEX]).sha256
     files = _before_menu(files, SUMS, text_content(SUMS, sums(listed)))
+    gone = _gone(old, catalog)
     _check_free(request.output, old, files)
+    _check_others(request.output, old, catalog, [*folders, *gone])
     warnings += _warnings(request, catalog, found)
     return Plan(
         output=request.output,
@@ -164,15 +177,10 @@ def plan(request: Request) -> Plan:
         index=index,
         folders=folders,
         files=files,
-        gone=_gone(old, catalog),
+        gone=gone,
         share=request.share,
         warnings=tuple(warnings),
     )
-
-
-def _read_index(output: Path) -> bytes | None:
-    path = output / INDEX
-    return DiskFile(path).read() if path.exists() else None
 
 
 def _before_menu(files: dict[str, Content], path: str, content: Content) -> dict[str, Content]:
@@ -181,9 +189,12 @@ def _before_menu(files: dict[str, Content], path: str, content: Content) -> dict
     return {name: files[name] for name in names} | {path: content, last: files[last]}
 
 
-def _is_there(output: Path, old: Catalog | None, found: Found) -> bool:
-    """Tell whether a platform is in the directory already; raise PlanError when another one is, of the same stamp."""
-    place = output / "os" / found.platform.stamp
+def _is_there(output: Path, old: Catalog | None, found: Found, *, replace: bool) -> bool:
+    """Tell whether a platform is in the directory already.
+
+    Where another one of the same stamp is there, raise PlanError, unless it is to be replaced.
+    """
+    place = output / platform_folder(found.platform.stamp)
     if not place.exists():
         return False
     known = old.platform(found.platform.stamp) if old else None
@@ -191,14 +202,16 @@ def _is_there(output: Path, old: Catalog | None, found: Found) -> bool:
         known_files = {file.path: _on_disk(output, file.path) for file in found.platform.files}
     else:
         known_files = {file.path: file for file in known.files if (output / file.path).is_file()}
-    for file in found.platform.files:
-        if known_files.get(file.path) != file:
-            raise PlanError(
-                f"another platform is there with the same stamp: its {Path(file.path).name} differs or is missing",
-                where=str(place),
-                hint=f"remove it first: imagekit pxe --remove {found.platform.stamp} -o {output}",
-            )
-    return True
+    differing = [file.path for file in found.platform.files if known_files.get(file.path) != file]
+    differing += sorted(known_files.keys() - {file.path for file in found.platform.files})
+    if differing and not replace:
+        raise PlanError(
+            "another platform is there with the same stamp; what differs or is missing: "
+            + ", ".join(Path(path).name for path in differing),
+            where=str(place),
+            hint="give --replace to put the new one in its place",
+        )
+    return not differing
 
 
 def _on_disk(output: Path, path: str) -> Served | None:
@@ -215,6 +228,27 @@ def _check_free(output: Path, old: Catalog | None, files: Mapping[str, Content])
             f"files that imagekit did not make are in the way:{listed}",
             where=str(output),
             hint="name a folder of its own with -o, or move them away",
+        )
+
+
+def _check_others(output: Path, old: Catalog | None, new: Catalog, paths: Iterable[str]) -> None:
+    """Raise PlanError when files of somebody else lie in folders that will be replaced or removed."""
+    ours = {file.path for catalog in (old, new) if catalog for file in catalog.served()}
+    others = [
+        found
+        for path in paths
+        if (output / path).is_dir() and not (output / path).is_symlink()
+        for place, _, names in os.walk(output / path)
+        for name in names
+        if (found := (Path(place) / name).relative_to(output).as_posix()) not in ours
+    ]
+    if others:
+        listed = "".join(f"\n  {path}" for path in sorted(others)[:_MOST_LISTED])
+        more = f"\n  and {len(others) - _MOST_LISTED} more" if len(others) > _MOST_LISTED else ""
+        raise PlanError(
+            f"files that imagekit did not put there would be lost:{listed}{more}",
+            where=str(output),
+            hint="move them away first",
         )
 
 
@@ -243,7 +277,8 @@ def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> lis
             warnings += limit_warnings(boot, script.console, prefix(catalog), with_menu=script.mac is None)
     for one in found:
         warnings += _archive_warning(one.platform)
-    names = {platform.stamp for platform in catalog.platforms}
+    # Those that are to be removed are there as yet.
+    names = {platform.stamp for platform in catalog.platforms} | {stamp.text for stamp in request.remove}
     place = request.output / "os"
     for folder in sorted(place.iterdir()) if place.is_dir() else ():
         if folder.is_dir() and not folder.name.startswith(".") and folder.name not in names:

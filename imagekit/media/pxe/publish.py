@@ -5,11 +5,14 @@ import errno
 import fcntl
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from imagekit.content import Content, DiskFile, write_sparse
+from imagekit.disk import make_folders_above, remove_empty, reporting_errors
 from imagekit.errors import OutputError, PlanError
+from imagekit.interrupts import held
+from imagekit.media.pxe.catalog import INDEX
 from imagekit.output import OutputFolder
 
 FICLONE = 0x40049409
@@ -19,37 +22,58 @@ WORLD_READABLE = 0o444
 
 
 @contextlib.contextmanager
-def locked(directory: Path) -> Iterator[None]:
+def locked(directory: Path, waiting: Callable[[], None] | None = None) -> Iterator[None]:
     """Keep other runs of imagekit out of a directory, which is made when it is missing.
 
-    When what is done meanwhile fails, a directory made here goes again, if it is empty.
+    While another one is at work there, wait, once `waiting` has told so; raise PlanError when that is None.  When what
+    is done meanwhile fails, folders made here go again, if they are empty.
     """
-    new = not directory.exists()
+    made: list[Path] = []
+    descriptor = -1
     try:
-        directory.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    except OSError as error:
-        hint = "write elsewhere with -o"
-        raise OutputError(f"cannot write: {error.strerror}", where=str(directory), hint=hint) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            yield
-        except BaseException:
-            if new:
-                _remove_empty(directory)
-            raise
-    except BlockingIOError:
-        raise PlanError("another imagekit is at work here", where=str(directory), hint="try again later") from None
+        with held(), reporting_errors(directory):
+            made = make_folders_above(directory / INDEX)
+        descriptor = _lock(directory, waiting)
+        yield
     finally:
+        remove_empty(made)  # with the lock still on it, so that nobody begins to fill it
+        if descriptor >= 0:
+            os.close(descriptor)
+
+
+def _lock(directory: Path, waiting: Callable[[], None] | None) -> int:
+    """Return a descriptor of the directory with a lock on it, which ends when that is closed."""
+    while True:
+        with reporting_errors(directory):
+            directory.mkdir(exist_ok=True)  # it may have gone with the run that made it
+            descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            _wait_for(descriptor, directory, waiting)
+            if _is_still(directory, descriptor):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
         os.close(descriptor)
 
 
-def _remove_empty(directory: Path) -> None:
-    """Remove a folder and those in it that are empty."""
-    for folder, _, _ in os.walk(directory, topdown=False):
-        with contextlib.suppress(OSError):  # not empty
-            Path(folder).rmdir()
+def _wait_for(descriptor: int, directory: Path, waiting: Callable[[], None] | None) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        if waiting is None:
+            hint = "try again later, or without --no-wait"
+            raise PlanError("another imagekit is at work here", where=str(directory), hint=hint) from None
+        waiting()
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+
+
+def _is_still(directory: Path, descriptor: int) -> bool:
+    """Tell whether an open folder is still the one of this name."""
+    try:
+        return os.path.samestat(directory.stat(), os.fstat(descriptor))
+    except FileNotFoundError:
+        return False
 
 
 def put(content: Content, folder: OutputFolder, name: str, *, share: bool) -> None:

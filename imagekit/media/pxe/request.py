@@ -24,8 +24,7 @@ from imagekit.tree import File
 DISK_PROGRAMS = ("pmbr", "mbr", "gptzfsboot", "zfsboot", "isoboot", "cdboot", "efiboot.img", "loader")
 """Boot files that start from disks and CDs only, and are not served."""
 
-_URL = re.compile(r"(https?|tftp)://(\$\{next-server\}|[A-Za-z0-9.:\[\]-]+)(/[A-Za-z0-9_.~/%+@-]*)?")
-_MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+_MAC = re.compile(r"[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,24 +42,19 @@ class Request:
     macs: tuple[str, ...] = ()
     remove: tuple[Stamp, ...] = ()
     share: bool = True
-
-
-def check_url(text: str) -> str:
-    """Return a URL prefix with a slash at its end ("" stays: relative); raise InputError for what iPXE cannot use."""
-    if text and not _URL.fullmatch(text):
-        raise InputError(
-            f"not a URL that a prefix could be: {text!r}",
-            hint="write http://SERVER/DIR/, https://... or tftp://...; without --url, scripts use relative paths",
-        )
-    return text if not text or text.endswith("/") else f"{text}/"
+    replace: bool = False
+    """Whether a platform may take the place of another one of its stamp."""
 
 
 def check_mac(text: str) -> str:
-    """Return a MAC address in lower case with colons; raise InputError for what is none."""
+    """Return a MAC address in lower case with colons; raise InputError for what is none.
+
+    illumos prints no zero before a single digit: 0:50:56:34:60:4c.
+    """
     mac = text.lower().replace("-", ":")
     if not _MAC.fullmatch(mac):
-        raise InputError(f"not a MAC address: {text!r}", hint="write it like 00:50:56:34:60:4c")
-    return mac
+        raise InputError(f"not a MAC address: {text[:60]!r}", hint="write it like 00:50:56:34:60:4c")
+    return ":".join(digits.zfill(2) for digits in mac.split(":"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,12 +106,31 @@ def served_content(path: str, content: Content) -> Served:
     return _sum(path, content)[0]
 
 
+def is_served_boot_file(path: str) -> bool:
+    """Tell whether a boot file can be used over the network, and is not generated."""
+    top, _, rest = path.partition("/")
+    return top == "boot" and bool(rest) and rest not in DISK_PROGRAMS and path != LOADER_CONF
+
+
 def loader_files(sources: Sources) -> Iterator[tuple[str, Content]]:
-    """Yield path and content of the loader's files that can be used over the network."""
-    for entry in sources.boot.files():
-        top, _, rest = entry.path.partition("/")
-        if top == "boot" and rest not in DISK_PROGRAMS and entry.path != LOADER_CONF:
+    """Yield path and content of the loader's files that can be used over the network, in order of their paths.
+
+    Raise InputError for a name that SHA256SUMS could not hold as it is.
+    """
+    for entry in sorted(sources.boot.files(), key=lambda one: one.path):
+        if is_served_boot_file(entry.path):
+            if not is_listable(entry.path):
+                raise InputError(
+                    f"a boot file whose name has control characters, backslashes or no UTF-8: {entry.path!r}",
+                    where=sources.boot_origin,
+                    hint="rename it, or leave it out",
+                )
             yield entry.path, entry.content
+
+
+def is_listable(path: str) -> bool:
+    """Tell whether a path can stand in SHA256SUMS as it is."""
+    return not re.search(r"[\x00-\x1f\x7f\\\ud800-\udfff]", path)
 
 
 def module_contents(module: Module, folder: str) -> dict[str, Content]:

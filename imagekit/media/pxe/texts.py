@@ -1,6 +1,5 @@
 """The files of a PXE directory that are generated: scripts, menu, loader.conf, server snippets, README, sums."""
 
-import re
 from collections.abc import Mapping
 
 from imagekit.boot.dhcp_snippets import LOADER, Snippets
@@ -8,6 +7,7 @@ from imagekit.boot.ipxe import Boot, ModuleLine, menu, straight
 from imagekit.boot.loader_conf import loader_conf
 from imagekit.boot.modules import loader_variables
 from imagekit.media.pxe.catalog import BOOTFS, INDEX, Catalog, Script
+from imagekit.media.pxe.url import server_address
 
 MENU = "smartos.ipxe"
 LOADER_CONF = "boot/loader.conf"
@@ -52,18 +52,12 @@ def generated(catalog: Catalog) -> dict[str, bytes]:
         texts[LOADER_CONF] = _loader_conf(catalog)
     texts[README] = _readme(catalog, has_loader=has_loader).encode()
     if catalog.layout == "smartos":
-        snippets = Snippets(f"{catalog.url}{MENU}", _server(catalog.url), has_loader)
+        snippets = Snippets(f"{catalog.url}{MENU}", server_address(catalog.url) or EXAMPLE_SERVER, has_loader)
         for path, text in zip(DHCP, (snippets.isc(), snippets.kea(), snippets.dnsmasq()), strict=True):
             texts[path] = text.encode()
         boots = [boot_of(catalog, script) for script in scripts]
         texts[MENU] = menu(boots, catalog.default_stamp, catalog.console, prefix(catalog)).encode()
     return texts
-
-
-def _server(url: str) -> str:
-    """Return the address of the TFTP server: that in the URL, or an example."""
-    found = re.match(r"[a-z]+://([0-9]+(?:\.[0-9]+){3})[:/]", url)
-    return found[1] if found else EXAMPLE_SERVER
 
 
 def _loader_conf(catalog: Catalog) -> bytes:

@@ -13,12 +13,12 @@ from imagekit.boot.console import DEVICES
 from imagekit.content import Content, DiskFile
 from imagekit.errors import ImagekitError, InputError, OutputError
 from imagekit.formats import detect, gzip
-from imagekit.media.pxe.catalog import INDEX, parse_catalog
+from imagekit.media.pxe.catalog import INDEX
+from imagekit.media.pxe.index import parse_catalog, read_index
 from imagekit.progress import progress_bar
 from imagekit.tree import File
 
 _LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf
-_LARGEST_INDEX = 4 << 20  # bytes: thousands of platforms
 _OS_CONSOLE = re.compile(rb"""^\s*os_console\s*=\s*["']?([a-z]+)""", re.MULTILINE)
 
 
@@ -117,8 +117,8 @@ def _console(content: Content) -> str | None:
 
 def _console_of_folder(folder: Path) -> str | None:
     """Return the console that a PXE directory's index names, when there is one and it can be read."""
-    index = folder / INDEX
     with contextlib.suppress(OSError, ImagekitError):
-        if index.is_file() and index.stat().st_size <= _LARGEST_INDEX:
-            return parse_catalog(index.read_bytes(), str(index)).console.device
+        index = read_index(folder)
+        if index is not None:
+            return parse_catalog(index, str(folder / INDEX)).console.device
     return None
