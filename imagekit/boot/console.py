@@ -1,5 +1,6 @@
 """The console that a boot medium talks to: which device, and at what speed."""
 
+import re
 from dataclasses import dataclass
 from typing import Self
 
@@ -26,7 +27,7 @@ class Console:
         name, colon, speed = text.partition(":")
         device = "text" if name == "vga" else name
         if device not in DEVICES:
-            near = nearest(name.lower(), (*DEVICES, "vga"))
+            near = _elsewhere(name) or nearest(name.lower(), (*DEVICES, "vga"))
             guess = f"; did you mean {near}?" if near else ""
             raise InputError(f"unknown console {name!r}{guess}", hint="a console is one of text (or vga), ttya to ttyd")
         if not colon:
@@ -51,3 +52,12 @@ class Console:
 
     def __str__(self) -> str:
         return self.device if self.baud == DEFAULT_BAUD else f"{self.device}:{self.baud}"
+
+
+def _elsewhere(name: str) -> str | None:
+    """Return the device that other systems call so, such as ttyS0 (Linux) or COM1, or None."""
+    match = re.match(r"(?:/dev/)?(?:(ttyS|ttyu|cuau)|com)([0-9])(?![0-9])", name, re.IGNORECASE)
+    if match is None:
+        return None
+    number = int(match[2]) - (match[1] is None)
+    return SERIAL_PORTS[number] if 0 <= number < len(SERIAL_PORTS) else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from imagekit.boot.console import DEVICES, Console
-from imagekit.boot.kernel_arguments import DEFAULT_ROOT_SHADOW, argument, console_properties
+from imagekit.boot.kernel_arguments import DEFAULT_ROOT_SHADOW, argument, console_properties, longest_form
 
 LINE_LIMIT = 512
 """Bytes that stock iPXE has for the command lines of kernel and modules together, URIs and NULs included."""
@@ -32,6 +32,9 @@ MODES: Mapping[str, Mapping[str, str]] = {
 
 KMDB = {"off": "-B", "loaded": "-k -B", "first": "-kd -B"}
 """How the kernel's arguments begin, with its debugger or without."""
+
+VERBOSE = ("off", "on")
+"""Whether -v stands before those: then the kernel tells what it finds and starts."""
 
 TIMEOUT = 10_000
 """Milliseconds until the menu boots its default."""
@@ -119,9 +122,11 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
         f"set console {device if device in DEVICES else 'given'}",
         "set mode normal",
         "set kmdb off",
+        "set verbose off",
         f"set menu-timeout {TIMEOUT}",
         ":menu",
         *(f"set kmdb_{name} {begin}" for name, begin in KMDB.items()),
+        "set verbose_on -v",
         *(f"set console_{name} {argument(properties)}" for name, properties in consoles.items()),
         "menu SmartOS",
         "item --gap Platforms",
@@ -130,6 +135,7 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
         "item --key c console Console: ${console}",
         "item --key m mode Mode: ${mode}",
         "item --key k kmdb Kernel debugger: ${kmdb}",
+        "item --key v verbose Verbose: ${verbose}",
         "item --gap Other",
         "item --key s shell iPXE shell",
         "item --key x exit Next boot device",
@@ -152,6 +158,7 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
         *_cycle("console", DEVICES),
         *_cycle("mode", tuple(MODES)),
         *_cycle("kmdb", tuple(KMDB)),
+        *_cycle("verbose", VERBOSE),
         ":shell",
         "echo Type exit to come back to the menu",
         "shell",
@@ -171,8 +178,8 @@ def _platform(boot: Boot, console: Console, prefix: str) -> Iterator[str]:
     for mode in MODES:
         yield f"set mode_{mode} {argument(boot.rest(mode))}"
     yield "imgfree"
-    kernel = f"kernel {prefix}{boot.kernel} ${{kmdb_${{kmdb}}}} ${{console_${{console}}}},${{mode_${{mode}}}}"
-    yield f"{kernel} || goto failed"
+    begin = "${verbose_${verbose}} ${kmdb_${kmdb}}"
+    yield f"kernel {prefix}{boot.kernel} {begin} ${{console_${{console}}}},${{mode_${{mode}}}} || goto failed"
     for module in boot.archive:
         yield f"module {module.text(prefix)} || goto failed"
     if boot.added:
@@ -206,18 +213,23 @@ def limit_warnings(boot: Boot, console: Console, prefix: str, *, with_menu: bool
         found.append(_too_long(f"{boot.stamp} has", size, prefix))
     elif with_menu:
         longest = max(
-            (_size(boot, f"{KMDB['first']} {text}", mode, prefix), mode, device)
+            (_size(boot, f"-v {KMDB['first']} {text}", mode, prefix), mode, device)
             for device in DEVICES
             for mode in MODES
             for text in [argument({**boot.console(console, device), **boot.rest(mode)})]
         )
         if longest[0] > LINE_LIMIT:
-            found.append(_too_long(f"{boot.stamp}, {longest[1]} on {longest[2]} with kmdb, has", longest[0], prefix))
+            found.append(
+                _too_long(f"{boot.stamp}, {longest[1]} on {longest[2]} verbose with kmdb, has", longest[0], prefix)
+            )
     return found
 
 
 def _size(boot: Boot, arguments: str, mode: str, prefix: str) -> int:
-    lines = [f"{prefix}{boot.kernel} {arguments}", *(module.text(prefix) for module in boot.modules(mode))]
+    lines = [
+        f"{prefix}{boot.kernel} {longest_form(arguments)}",
+        *(module.text(prefix) for module in boot.modules(mode)),
+    ]
     return sum(len(line) + 1 for line in lines)
 
 

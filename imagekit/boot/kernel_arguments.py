@@ -1,19 +1,31 @@
 """The kernel's boot properties, as `-B NAME=VALUE,...` carries them: reading, quoting, and whether they agree."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Self
 
 from imagekit.boot.console import BAUD_RATES, SERIAL_PORTS, Console
 from imagekit.errors import InputError
 
-_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]*")
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
+"""The kernel leaves longer ones out (illumos fakebop.c)."""
+
+_HINT = "write NAME=VALUE; a name is a letter, then at most 62 letters, digits, _, - and ."
 _MODE = re.compile(r"(?P<baud>[0-9]+),[5-8],[noems],(1|1\.5|2),[-hs]")
 """Speed, data bits, parity, stop bits, handshake: a serial port's mode (eeprom(8))."""
 
+_DES_HASH = 13
+"""Characters of the oldest hashes that crypt(3C) makes."""
+
 DEFAULT_ROOT_SHADOW = "$5$2HOHRnK3$NvLlm.1KQBbB0WjoP7xcIwGnllhzp2HnT.mDO7DpxYA"
 """The hash that SmartOS media carry: root's password (which is "root") until the system has its own."""
+
+
+_SEPARATOR = re.compile(r",+(?=[A-Za-z][A-Za-z0-9_.-]*=|\Z)")
+"""Where one property ends and the next begins; a comma before anything else is part of a value, as in 9600,8,n,1,-."""
+
+_SETTING = re.compile(r"\$\{[A-Za-z0-9_.:/-]+\}")
+"""What iPXE replaces by one of its settings, such as ${net0/mac} or ${uuid}."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,24 +35,51 @@ class BootProperty:
     name: str
     value: str
 
-    @classmethod
-    def parse(cls, text: str) -> Self:
-        """Return the property that `NAME=VALUE` gives; raise InputError for what no boot program hands on whole."""
-        name, equals, value = text.partition("=")
+    def __str__(self) -> str:
+        return f"{self.name}={quoted(self.value)}"
+
+
+def parse_properties(text: str) -> tuple[BootProperty, ...]:
+    """Return the properties that `NAME=VALUE[,NAME=VALUE...]` gives, split as the kernel splits its own -B.
+
+    Raise InputError for what no boot program hands on whole.
+    """
+    found: list[BootProperty] = []
+    rest = text
+    while rest or not found:
+        name, equals, rest = rest.partition("=")
         if not equals or not _NAME.fullmatch(name):
             raise InputError(
                 f"{text!r} is no boot property",
-                hint="write NAME=VALUE; a name is a letter, then letters, digits, _, - and .",
+                hint=_HINT,
             )
-        if len(value) > 1 and value[0] == value[-1] and value[0] in "\"'":
-            value = value[1:-1]
-        problem = _problem(value)
-        if problem:
-            raise InputError(f"boot property {name}: its value {problem}", hint="write NAME=VALUE in printable ASCII")
-        return cls(name, value)
+        value, rest = _first_value(name, rest)
+        check_property(name, value)
+        found.append(BootProperty(name, value))
+    return tuple(found)
 
-    def __str__(self) -> str:
-        return f"{self.name}={quoted(self.value)}"
+
+def check_property(name: str, value: str) -> None:
+    """Raise InputError for a name that is none, and for a value that no boot program hands on whole."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{name!r} is no name of a boot property", hint=_HINT)
+    problem = _problem(value)
+    if problem:
+        raise InputError(f"boot property {name}: its value {problem}", hint="write NAME=VALUE in printable ASCII")
+
+
+def _first_value(name: str, text: str) -> tuple[str, str]:
+    """Return the value that a text begins with, without its quotes, and what follows the comma behind it."""
+    begin = 0
+    if text[:1] in {'"', "'"}:
+        begin = text.find(text[0], 1) + 1
+        if not begin:
+            raise InputError(f"boot property {name}: the closing quote is missing")
+    separator = _SEPARATOR.search(text, begin)
+    end, following = separator.span() if separator else (len(text), len(text))
+    if begin and end == begin:
+        return text[1 : begin - 1], text[following:]
+    return text[:end], text[following:]
 
 
 def _problem(value: str) -> str | None:
@@ -49,25 +88,27 @@ def _problem(value: str) -> str | None:
         return "is empty"
     if not (value.isascii() and value.isprintable()):
         return "holds what is not printable ASCII"
-    if '"' in value and "'" in value:
-        return "holds both kinds of quotes, so that it cannot be quoted itself"
+    if "'" in value or '"' in value:
+        return "holds a quote, which the loader cannot take: it would drop that line and all behind it"
     if "  " in value or value != value.strip():
         return "has spaces that iPXE drops: at an end, or more than one"
     if any(word.startswith("#") or word in {"||", "&&", ";"} for word in value.split()[1:]):
         return "holds a word (# ..., ||, && or ;) with which an iPXE command ends"
-    if "${" in value:
-        return "holds ${, which iPXE replaces"
+    if "${" in _SETTING.sub("", value):
+        return "holds ${ without the name of an iPXE setting, as in ${net0/mac}"
     if "\\" in value:
         return "holds a backslash, which the loader drops"
     return None
 
 
+def longest_form(value: str) -> str:
+    """Return a text as long as this may become when iPXE puts its settings in; the longest usual one is a UUID."""
+    return _SETTING.sub("-" * 36, value)
+
+
 def quoted(value: str) -> str:
-    """Return a value as it stands in -B: commas and spaces end one that is not in quotes."""
-    if not re.search(r"[, \"']", value):
-        return value
-    quote = "'" if '"' in value else '"'
-    return f"{quote}{value}{quote}"
+    """Return a value as it stands in -B: commas and spaces end one that is not in quotes; a setting may hold them."""
+    return f'"{value}"' if re.search(r"[, ]|\$\{", value) else value
 
 
 def argument(properties: Mapping[str, str]) -> str:
@@ -96,6 +137,8 @@ def disagreements(properties: Mapping[str, str], console: Console) -> list[str]:
         found += mode_problems(f"-B {port}-mode={quoted(mode)}", mode, port, Console(console.device, console.baud))
         if port != device:
             found.append(f"-B {port}-mode={quoted(mode)} changes nothing: the console is {device}")
+    if "root_shadow" in properties:
+        found += shadow_problem("-B root_shadow", properties["root_shadow"])
     return found
 
 
@@ -107,3 +150,12 @@ def mode_problems(what: str, mode: str, port: str, console: Console) -> list[str
     if port == console.device and int(match["baud"]) != console.baud:
         return [f"{what}, but -c {console} means {console.baud}: one of loader and kernel will be unreadable"]
     return []
+
+
+def shadow_problem(what: str, value: str) -> Iterator[str]:
+    """Yield what is wrong with root's entry of shadow(5), when it looks like the password itself."""
+    if not value.startswith("$") and len(value) != _DES_HASH and value not in {"NP", "*LK*"}:
+        yield (
+            f"{what} is no hash of a password, such as $5$SALT$...: it will lie there in clear text, "
+            "and no password will fit"
+        )

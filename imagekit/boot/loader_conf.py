@@ -4,20 +4,34 @@ The variables of a medium and their order are those of smartos-live's tools/buil
 the loader takes CRLF for a syntax error and ignores the rest of the file.
 """
 
-import re
 from collections.abc import Iterable
 
 from imagekit.boot.console import SERIAL_PORTS, Console
 from imagekit.boot.kernel_arguments import DEFAULT_ROOT_SHADOW
 
-_LINE = re.compile(
-    r"""[ \t]*
-    (?:(?P<name>[A-Za-z][A-Za-z0-9_.-]*)[ \t]*=[ \t]*
-       (?:"(?P<double>(?:\\.|[^"\\])*)"|'(?P<single>(?:\\.|[^'\\])*)'|(?P<word>[A-Za-z0-9][A-Za-z0-9_.,\-@/:]*))
-       [ \t]*)?
-    (?:\#.*)?""",
-    re.VERBOSE,
+DEFAULTS = "boot/defaults/loader.conf"
+LOADER_CONF = "boot/loader.conf"
+LOCAL = "boot/loader.conf.local"
+SNIPPETS = "boot/conf.d"
+TRANSIENT = "boot/transient.conf"
+"""Where the loader looks for its variables, in the order in which it reads them (SNIPPETS is a folder)."""
+
+MODULE_ENDINGS = ("_load", "_name", "_type", "_hash", "_flags", "_before", "_after", "_error")
+"""How the names of a boot module's variables end; such a variable never reaches the kernel."""
+
+RESERVED = ("exec", "loader_conf_files", "verbose_loading")
+"""Names that the loader obeys itself."""
+
+KEPT_BACK = (
+    *("ISADIR", "acpi", "autoboot_delay", "beansi_", "beastie", "bemenu", "boot.", "bootenv", "currdev", "dhcp."),
+    *("interpret", "kernel", "loaddev", "loader_", "mainansi_", "mainmenu_", "maintoggled_", "menu_timeout_command"),
+    *("menuset_", "module_path", "nfs.", "optionsansi_", "optionsmenu_", "optionstoggled_", "pcibios", "prompt"),
+    *("smbios", "tem", "twiddle_divisor", "zfs_be"),
 )
+"""How the names of variables begin that the kernel does not take from the loader (illumos fakebop.c)."""
+
+LONGEST = 1023
+"""Bytes of `NAME=VALUE` that the loader's command parser takes (illumos interp_parse.c); more are an error."""
 
 
 def loader_conf(console: Console, variables: Iterable[tuple[str, str]] = ()) -> bytes:
@@ -36,20 +50,22 @@ def loader_conf(console: Console, variables: Iterable[tuple[str, str]] = ()) -> 
 
 
 def _quoted(value: str) -> str:
-    quote = "'" if '"' in value else '"'
+    """Return a value without quotes and backslashes as it stands in a line: the loader expands $ in double quotes."""
+    quote = "'" if "$" in value else '"'
     return f"{quote}{value}{quote}"
 
 
-def read_loader_conf(text: str) -> tuple[dict[str, str], int | None]:
-    """Return what the loader takes from a file, and the number of the line at which it stops reading, or None."""
-    variables: dict[str, str] = {}
-    for number, line in enumerate(text.split("\n"), start=1):
-        match = _LINE.fullmatch(line)
-        if match is None:
-            return variables, number
-        if match["name"]:
-            value = next(text for text in (match["double"], match["single"], match["word"]) if text is not None)
-            if match["word"] is None:
-                value = re.sub(r"\\(.)", r"\1", value)
-            variables[match["name"]] = value
-    return variables, None
+def property_problem(name: str, value: str) -> str | None:
+    """Return why a boot property cannot stand in loader.conf, or None."""
+    if name in RESERVED or any(name.endswith(ending) and name != ending for ending in MODULE_ENDINGS):
+        return "the loader takes a variable of that name for itself, and does not hand it on"
+    if "${" in value:
+        return "only iPXE knows what ${...} stands for; the loader would hand on that very text"
+    if len(name) + 1 + len(value) > LONGEST:
+        return f"the loader drops a line of more than {LONGEST:,} bytes, and all behind it"
+    return None
+
+
+def is_kept_back(name: str) -> bool:
+    """Tell whether the kernel would not take a variable of this name from the loader."""
+    return name.startswith(KEPT_BACK)

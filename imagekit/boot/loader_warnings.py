@@ -1,41 +1,52 @@
 """What boot files that came along (loader.conf.local and the like) undo of the loader.conf that imagekit writes."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterator
 
 from imagekit.boot.console import SERIAL_PORTS, Console
-from imagekit.boot.kernel_arguments import mode_problems
-from imagekit.boot.loader_conf import read_loader_conf
+from imagekit.boot.kernel_arguments import mode_problems, shadow_problem
+from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF
+from imagekit.boot.loader_reading import LoaderReading, Setting
 
 KERNEL_ENDING = "/platform/i86pc/kernel/amd64/unix"
 """How a kernel's path must end: the kernel looks for its modules beside it, by this very path."""
 
 
-def loader_warnings(files: Iterable[tuple[str, str]], console: Console) -> list[str]:
-    """Return what will surprise; `files` are (name, text) that the loader reads behind the generated one, in order."""
-    found = []
-    values: dict[str, tuple[str, str]] = {}
-    for name, text in files:
-        variables, stop = read_loader_conf(text)
-        if stop is not None:
-            line = text.split("\n")[stop - 1]
-            why = "a carriage return" if line.endswith("\r") else "a syntax error"
-            found.append(f"{name}:{stop}: {why}: the loader ignores the rest of the file")
-        values.update((variable, (name, value)) for variable, value in variables.items())
-    name, device = values.get("os_console", ("", console.device))
-    if device != console.device:
-        found.append(f'{name}: os_console="{device}", but -c chooses {console.device}: that console will stay silent')
-    name, devices = values.get("console", ("", device))
-    if device not in devices.split(","):
-        found.append(f'{name}: console="{devices}" lacks {device}, the console of the kernel')
+def loader_warnings(reading: LoaderReading, console: Console) -> Iterator[str]:
+    """Yield what will surprise in the files that were read beside the defaults and imagekit's own."""
+    yield from map(str, reading.faults)
+    given = {name: one for name, one in reading.settings.items() if one.file not in {DEFAULTS, LOADER_CONF}}
+    device = console.device
+    if "os_console" in given:
+        # The kernel takes it from -B console=..., and there a comma or a space ends the value.
+        setting = given["os_console"]
+        device = _names(setting.value)[0]
+        if device != console.device:
+            yield f"{_told(given, 'os_console')}, but -c chooses {console.device}: that console will stay silent"
+    if "console" in given and device not in _names(given["console"].value):
+        yield f"{_told(given, 'console')} lacks {device}, the console of the kernel"
     for port in SERIAL_PORTS:
-        if f"{port}-mode" in values:
-            name, mode = values[f"{port}-mode"]
-            found += mode_problems(f'{name}: {port}-mode="{mode}"', mode, port, console)
+        if f"{port}-mode" in given:
+            setting = given[f"{port}-mode"]
+            yield from mode_problems(_told(given, f"{port}-mode"), setting.value, port, console)
     for variable in ("bootfile", "kernel"):
-        name, kernel = values.get(variable, ("", KERNEL_ENDING))
-        if not kernel.replace("${ISADIR}", "amd64").endswith(KERNEL_ENDING):
-            found.append(
-                f'{name}: {variable}="{kernel}" does not end in {KERNEL_ENDING}: '
+        kernel = given[variable].value.replace("${ISADIR}", "amd64") if variable in given else KERNEL_ENDING
+        if not kernel.endswith(KERNEL_ENDING):
+            yield (
+                f"{_told(given, variable)} does not end in {KERNEL_ENDING}: "
                 "the folder must be named platform, or the kernel stops in krtld"
             )
-    return found
+    if "root_shadow" in given:
+        yield from shadow_problem(f"{given['root_shadow'].file}: root_shadow", given["root_shadow"].value)
+    for name, setting in given.items():
+        if name.endswith("_load") and setting.value[0] == "'":
+            yield f"{_told(given, name)}: in single quotes the loader does not know YES; write it in double quotes"
+
+
+def _told(given: dict[str, Setting], name: str) -> str:
+    return f'{given[name].file}: {name}="{given[name].value}"'
+
+
+def _names(value: str) -> list[str]:
+    """Return the devices of a list."""
+    return re.split(r"[ ,]", value)

@@ -1,12 +1,14 @@
 """imagekit pxe."""
 
 import contextlib
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from imagekit.boot.console import Console
-from imagekit.boot.kernel_arguments import BootProperty
+from imagekit.boot.kernel_arguments import BootProperty, parse_properties
+from imagekit.boot.mac_address import check_mac
 from imagekit.boot.modules import ModuleRequest
 from imagekit.cli import options
 from imagekit.clock import Stamp
@@ -16,12 +18,6 @@ def _url(text: str) -> str:
     from imagekit.media.pxe import check_url  # noqa: PLC0415 - keeps --help quick
 
     return check_url(text)
-
-
-def _mac(text: str) -> str:
-    from imagekit.media.pxe import check_mac  # noqa: PLC0415 - keeps --help quick
-
-    return check_mac(text)
 
 
 @click.command("pxe")
@@ -65,10 +61,10 @@ def _mac(text: str) -> str:
 @click.option(
     "-B",
     "properties",
-    callback=options.each(BootProperty.parse),
+    callback=options.each(parse_properties),
     multiple=True,
-    metavar="NAME=VALUE",
-    help="A boot property for the kernel; may be repeated.",
+    metavar="NAME=VALUE[,...]",
+    help="Boot properties for the kernel, as its own -B takes them; may be repeated.",
 )
 @options.modules
 @options.answers
@@ -76,7 +72,7 @@ def _mac(text: str) -> str:
 @click.option(
     "--mac",
     "macs",
-    callback=options.each(_mac),
+    callback=options.each(check_mac),
     multiple=True,
     metavar="ADDRESS",
     help="A machine that boots the platform, for --layout triton; may be repeated.",
@@ -101,7 +97,7 @@ def command(
     output: Path | None,
     url: str | None,
     default: Stamp | None,
-    properties: tuple[BootProperty, ...],
+    properties: tuple[tuple[BootProperty, ...], ...],
     modules: tuple[ModuleRequest, ...],
     answers: Path | None,
     layout: str | None,
@@ -132,7 +128,7 @@ def command(
         console=console,
         url=url,
         default=default,
-        properties=properties,
+        properties=tuple(chain.from_iterable(properties)),
         additions=additions.Additions(modules, answers),
         layout=layout,
         macs=macs,

@@ -5,22 +5,24 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from imagekit.boot.console import Console
-from imagekit.boot.loader_conf import loader_conf
+from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, SNIPPETS, loader_conf
+from imagekit.boot.loader_reading import read_loader_files
 from imagekit.boot.loader_warnings import loader_warnings
 from imagekit.boot.modules import Module, loader_variables
 from imagekit.content import Bytes, Content
-from imagekit.errors import PlanError
+from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat
 from imagekit.media.sources import Sources, version_text
 from imagekit.platform.archive import check_boot_archive
 from imagekit.tree import Directory, Entry, File, Tree
 
 LOADER = "boot/loader64.efi"
-LOADER_CONF = "boot/loader.conf"
 EFI_PATH = "EFI/BOOT/BOOTX64.EFI"
-DEFAULTS = "boot/defaults/loader.conf"
 BOOTFS = "boot/bootfs"
 """Where boot modules lie, as SmartOS's documentation has it."""
+
+_LARGEST_CONF = 1 << 20
+"""Bytes; real ones have a few hundred."""
 
 _SMALL = 4096
 """Bytes of files whose content goes into the ids."""
@@ -96,12 +98,25 @@ def warnings_about(tree: Tree, console: Console) -> list[str]:
 
 def loader_conf_warnings(tree: Tree, console: Console) -> list[str]:
     """Return what other loader.conf files among the boot files will undo of the generated one."""
-    paths = ["boot/loader.conf.local"]
-    if isinstance(tree.get("boot/conf.d"), Directory):
-        paths += sorted(entry.path for entry in tree.children("boot/conf.d"))
-    paths.append("boot/transient.conf")
-    files = [entry for path in paths if isinstance(entry := tree.get(path), File)]
-    return loader_warnings(((file.path, file.content.read().decode("latin-1")) for file in files), console)
+    snippets = []
+    if isinstance(tree.get(SNIPPETS), Directory):
+        snippets = sorted(entry.path for entry in tree.children(SNIPPETS) if isinstance(entry, File))
+
+    def get(path: str) -> bytes | None:
+        if path == LOADER_CONF:
+            return loader_conf(console)
+        entry = tree.get(path)
+        if not isinstance(entry, File):
+            return None
+        if entry.content.size > _LARGEST_CONF:
+            raise InputError(f"{entry.content.size:,} bytes are no loader.conf", where=entry.content.origin)
+        return entry.content.read()
+
+    reading = read_loader_files(get, snippets)
+    found = list(loader_warnings(reading, console))
+    if LOCAL in tree and LOCAL not in reading.files:
+        found.append(f"{LOCAL}: the loader does not read it: {DEFAULTS} names other files in loader_conf_files")
+    return found
 
 
 def listing(tree: Tree) -> Iterator[str]:

@@ -54,6 +54,12 @@ def test_parse_and_str_agree(device, baud):
     [
         ("ttyq", "did you mean tty"),
         ("TTYB", "did you mean ttyb"),
+        ("ttyS0", "did you mean ttya?"),
+        ("ttys3", "did you mean ttyd?"),
+        ("/dev/ttyS1", "did you mean ttyb?"),
+        ("ttyS0,115200", "did you mean ttya?"),
+        ("COM1", "did you mean ttya?"),
+        ("com4:9600", "did you mean ttyd?"),
         ("", "unknown console ''"),
         ("serial", "unknown console 'serial'"),
         ("text:9600", "has no speed"),

@@ -4,9 +4,10 @@ import hashlib
 import re
 
 import pytest
+from loader_model import Loader
 
 from imagekit.boot.console import Console
-from imagekit.boot.loader_conf import loader_conf, read_loader_conf
+from imagekit.boot.loader_conf import loader_conf
 from imagekit.boot.modules import ModuleRequest, loader_variables, read_modules
 from imagekit.errors import InputError
 
@@ -60,9 +61,10 @@ def test_all_problems_are_reported_together(tmp_path):
 
 def test_the_loader_reads_what_is_written_for_it():
     names = ["answers.json", "etc/system", "etc_system", "1.conf", "x" * 100 + "1", "x" * 100 + "2"]
-    conf = loader_conf(Console("ttya"), loader_variables(names, "boot/bootfs")).decode("ascii")
-    variables, stop = read_loader_conf(conf)
-    assert stop is None
+    loader = Loader()
+    loader.load("loader.conf", loader_conf(Console("ttya"), loader_variables(names, "boot/bootfs")))
+    assert loader.errors == []
+    variables = loader.modules
     loaded = [variable.removesuffix("_load") for variable, value in variables.items() if variable.endswith("_load")]
     assert len(loaded) == 2 * len(names)
     for prefix, name in zip(loaded[::2], names, strict=True):
@@ -72,23 +74,3 @@ def test_the_loader_reads_what_is_written_for_it():
             assert variables[f"{variable}_type"] == kind
             assert variables[f"{variable}_name"] == f"/boot/bootfs/{name}{suffix}"
             assert variables[f"{variable}_flags"] == f"name={name}"
-
-
-@pytest.mark.parametrize(
-    ("line", "expected"),
-    [
-        ('a="b c"', {"a": "b c"}),
-        ("a='$5$x'  # comment", {"a": "$5$x"}),
-        (r'a="b\"c"', {"a": 'b"c'}),
-        (" a.b-c_d = 115200,8 ", {"a.b-c_d": "115200,8"}),
-        ("# nothing", {}),
-        ("", {}),
-    ],
-)
-def test_loader_conf_grammar(line, expected):
-    assert read_loader_conf(f"{line}\n") == (expected, None)
-
-
-@pytest.mark.parametrize("line", ["a", "a=", "1a=b", 'a="b', 'a="b" c', "a=$x", 'a="b"\r', "a=b c"])
-def test_the_loader_stops_at_an_error(line):
-    assert read_loader_conf(f"first=1\n{line}\nnever=read\n") == ({"first": "1"}, 2)

@@ -11,7 +11,7 @@ import pytest
 import workspace
 from pxe_directory import STAMP, check_sums, contents, files, imagekit, make, named, platform
 
-from imagekit.boot.kernel_arguments import BootProperty
+from imagekit.boot.kernel_arguments import parse_properties
 from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
@@ -158,13 +158,32 @@ def test_modules_have_a_folder_for_each_set(ws, answers):
 
 
 def test_properties(ws):
-    given = tuple(BootProperty.parse(text) for text in ("hostname=a", "ttya-mode=9600,8,n,1,-", "x=1,2 3"))
+    given = parse_properties("hostname=a,ttya-mode=9600,8,n,1,-,x=1,2 3,y=$5$a$b")
     make(ws, None, properties=given)
     script = (ws / "output-pxe" / f"{STAMP}.ipxe").read_text()
-    assert '-B console=text,smartos=true,hostname=a,x="1,2 3" ||' in script
+    assert '-B console=text,smartos=true,hostname=a,x="1,2 3",y=$5$a$b ||' in script
     conf = (ws / "output-pxe/boot/loader.conf").read_text()
     assert 'hostname="a"\n' in conf
     assert 'x="1,2 3"\n' in conf
+    assert "y='$5$a$b'\n" in conf
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("hostname=${net0/mac}", "only iPXE knows what"),
+        ("disk_name=a", "for itself"),
+        (f"a={'b' * 1022}", "1,023 bytes"),
+    ],
+)
+def test_properties_that_the_loader_cannot_take(ws, text, reason):
+    """They are refused where the loader would read them, and taken where iPXE alone does."""
+    with pytest.raises(PlanError, match=reason):
+        make(ws, None, properties=parse_properties(text))
+    assert not (ws / "output-pxe").exists()
+    shutil.rmtree(ws / "proto.boot")
+    make(ws, None, properties=parse_properties(text))
+    assert f"{parse_properties(text)[0]} ||" in (ws / "output-pxe" / f"{STAMP}.ipxe").read_text()
 
 
 def test_platforms_are_shared_or_copied(ws, tmp_path):
@@ -418,6 +437,16 @@ class TestWarnings:
         (ws / "proto.boot/boot/loader.conf.local").write_text('os_console="ttyd"\n')
         (line,) = make(ws, None).warnings
         assert 'os_console="ttyd", but -c chooses text' in line
+
+    def test_properties_that_the_kernel_takes_from_ipxe_only(self, ws):
+        (line,) = make(ws, None, properties=parse_properties("acpi-user-options=0x2")).warnings
+        assert line.startswith("-B acpi-user-options=... reaches the kernel by iPXE only")
+
+    def test_files_that_the_loader_does_not_read(self, ws):
+        (ws / "proto.boot/boot/defaults/loader.conf").write_text('loader_conf_files="/boot/loader.conf"\n')
+        (ws / "proto.boot/boot/loader.conf.local").write_text("a=b\n")
+        (line,) = make(ws, None).warnings
+        assert line.startswith("boot/loader.conf.local: the loader does not read it")
 
 
 class TestTriton:

@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from imagekit.boot.console import Console
 from imagekit.boot.ipxe import Boot, ModuleLine, limit_warnings, menu, straight
-from imagekit.boot.kernel_arguments import BootProperty, argument, disagreements, quoted
-from imagekit.boot.loader_conf import loader_conf, read_loader_conf
-from imagekit.boot.loader_warnings import loader_warnings
+from imagekit.boot.kernel_arguments import argument, disagreements, parse_properties, quoted
 from imagekit.errors import InputError
 
 STAMP = "20261122T000000Z"
@@ -37,10 +35,10 @@ def kernel_line(script):
 class Ipxe:
     """Runs a script as iPXE would: `chosen` are the items picked in the menu, `boots` says which boots succeed."""
 
-    def __init__(self, script, chosen=(), boots=(True,), keys=False):
+    def __init__(self, script, chosen=(), boots=(True,), keys=False, settings=None):
         lines = [line for line in script.splitlines() if not line.startswith("#")]
         self.labels = {line[1:]: number for number, line in enumerate(lines) if line.startswith(":")}
-        self.settings = {}
+        self.settings = dict(settings or {})
         self.chosen = list(chosen)
         self.boots = list(boots)
         self.keys = keys
@@ -151,9 +149,9 @@ def test_given_properties_replace_the_usual_ones():
 NEW, OLD = "20270101T000000Z", "20250101T000000Z"
 
 
-def arguments_after(*presses, chosen=NEW, console="ttyb", given=()):
+def arguments_after(*presses, chosen=NEW, console="ttyb", given=(), settings=None):
     boots = [boot(NEW, given, added=["answers.json"]), boot(OLD)]
-    ipxe = Ipxe(menu(boots, NEW, Console.parse(console)), [*presses, chosen])
+    ipxe = Ipxe(menu(boots, NEW, Console.parse(console)), [*presses, chosen], settings=settings)
     assert ipxe.shown == [(NEW, "10000"), *[(NEW, "0")] * len(presses)]
     (loaded,) = ipxe.attempts
     assert loaded[0].startswith(f"os/{chosen}/platform/i86pc/kernel/amd64/unix ")
@@ -174,6 +172,9 @@ MODE = "115200,8,n,1,-"
         (["kmdb"], f'-k -B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
         (["kmdb"] * 2, f'-kd -B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
         (["kmdb"] * 3, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["verbose"], f'-v -B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["verbose"] * 2, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
+        (["kmdb", "verbose"], f'-v -k -B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
         (["mode"], f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true,noimport=true'),
         (["mode"] * 2, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=false,noimport=true,root_shadow={SHADOW}'),
         (["mode"] * 3, f'-B console=ttyb,ttyb-mode="{MODE}",smartos=true'),
@@ -261,7 +262,8 @@ class TestLimits:
         text = [f"x={'y' * length}" for length in range(1, 400)]
         lengths = [
             len(one.value)
-            for one in map(BootProperty.parse, text)
+            for line in text
+            for one in parse_properties(line)
             if limit_warnings(boot(given={one.name: one.value}), Console(), "", with_menu=True)
         ]
         (warning,) = limit_warnings(boot(given={"x": "y" * lengths[0]}), Console(), "", with_menu=True)
@@ -275,6 +277,44 @@ class TestLimits:
         assert found[0].startswith(f"{STAMP} has 10 modules, hashes counted; stock iPXE hands over 8")
 
 
+def kernel_properties(line):
+    """Return the properties that the kernel finds in its command line, as illumos fakebop.c walks through it."""
+    found = {}
+    at = line.index(" -B") + 3
+    while line[at : at + 1].isspace():
+        at += 1
+    while at < len(line) and not line[at].isspace():
+        sign = line.find("=", at)
+        if sign < 0:
+            break
+        name, at, quote = line[at:sign], sign + 1, ""
+        begin = at
+        while at < len(line):
+            if at == begin and line[at] in "\"'":
+                quote = line[at]
+                at += 1
+                if at == len(line):
+                    break
+            if quote:
+                quote = "" if line[at] == quote else quote
+            elif line[at] == "," or line[at].isspace():
+                break
+            at += 1
+        value = line[begin:at]
+        if not value:
+            value = None
+        elif value[0] == value[-1] and value[0] in "\"'":
+            value = value[1:-1]
+        found[name] = value
+        while line[at : at + 1] == ",":
+            at += 1
+    return found
+
+
+def parsed(text):
+    return {one.name: one.value for one in parse_properties(text)}
+
+
 class TestProperties:
     @pytest.mark.parametrize(
         ("text", "shown"),
@@ -283,49 +323,93 @@ class TestProperties:
             ("ttyb-mode=115200,8,n,1,-", 'ttyb-mode="115200,8,n,1,-"'),
             ('ttyb-mode="115200,8,n,1,-"', 'ttyb-mode="115200,8,n,1,-"'),
             ("a='b c'", 'a="b c"'),
-            ('a=b"c', "a='b\"c'"),
-            ("a=it's", 'a="it\'s"'),
             ("root_shadow='$5$x$y.z/'", "root_shadow=$5$x$y.z/"),
             ("a=b=c", "a=b=c"),
+            ("hostname=${net0/mac}", 'hostname="${net0/mac}"'),
+            ("a=x-${uuid:uristring}-${net0.dhcp/next-server}", 'a="x-${uuid:uristring}-${net0.dhcp/next-server}"'),
         ],
     )
     def test_parse_and_quote(self, text, shown):
-        assert str(BootProperty.parse(text)) == shown
+        (one,) = parse_properties(text)
+        assert str(one) == shown
+
+    @pytest.mark.parametrize(
+        ("text", "expected"),
+        [
+            ("noimport=true,smartos=true", {"noimport": "true", "smartos": "true"}),
+            ("console=ttya,noimport=true", {"console": "ttya", "noimport": "true"}),
+            ("ttyb-mode=9600,8,n,1,-,noimport=true", {"ttyb-mode": "9600,8,n,1,-", "noimport": "true"}),
+            ('ttyb-mode="9600,8,n,1,-",noimport=true', {"ttyb-mode": "9600,8,n,1,-", "noimport": "true"}),
+            ('a="b,c=d",e=f', {"a": "b,c=d", "e": "f"}),
+            ("a=1,,b=2,", {"a": "1", "b": "2"}),
+            ("a=1,2=3", {"a": "1,2=3"}),
+            ("a='b=c'", {"a": "b=c"}),
+        ],
+    )
+    def test_several_at_once(self, text, expected):
+        assert parsed(text) == expected
 
     @pytest.mark.parametrize(
         "text",
         [
+            "",
             "a",
             "=b",
             "1a=b",
             "a b=c",
             "a,b=c",
             "a=",
+            "a=,b=c",
             "a=ä",
             "a=b\nc",
             "a=b  c",
             "a= b",
-            "a=${x}",
+            "a=${",
+            "a=${x",
+            "a=${x y}",
+            "a=${a${b}}",
             "a=b || c",
             "a=b #c",
             "a=\"b'",
+            'a="b"c',
+            'a=b"c',
+            "a=it's",
+            "a='b",
             "a=b\\c",
+            f"{'a' * 64}=b",
         ],
     )
     def test_refused(self, text):
         with pytest.raises(InputError):
-            BootProperty.parse(text)
+            parse_properties(text)
+
+    def test_quotes_are_refused_with_the_reason(self):
+        with pytest.raises(InputError, match="holds a quote, which the loader cannot take: it would drop that line"):
+            parse_properties("a=it's")
 
     def test_the_kernel_reads_back_what_was_quoted(self):
-        values = {"a": "b", "c": "1,2", "d": "x y", "e": 'q"r', "f": "s't", "g": "$5$h,i"}
-        text = argument(values)
-        found = re.findall(r"(\w+)=(?:\"([^\"]*)\"|'([^']*)'|([^,]*))(?:,|$)", text)
-        assert {name: "".join(parts) for name, *parts in found} == values
+        values = {"a": "b", "c": "1,2", "d": "x y", "g": "$5$h,i", "h": "${net0/mac}"}
+        assert kernel_properties(f"unix -B {argument(values)}") == values
         assert quoted("plain") == "plain"
 
 
+NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,9}", fullmatch=True)
+PLAIN = st.text(st.sampled_from("abz019_-./:@$;"), min_size=1, max_size=12)
+QUOTED = st.text(st.sampled_from("ab=, ;$/"), min_size=1, max_size=9).map(lambda text: f'"{text.strip() or 1}"')
+
+
+@given(st.lists(st.tuples(NAMES, st.one_of(PLAIN, QUOTED)), min_size=1, max_size=5))
+def test_properties_are_split_as_the_kernel_splits_them(pairs):
+    text = ",".join(f"{name}={value}" for name, value in pairs)
+    try:
+        found = parsed(text)
+    except InputError:
+        assume(False)
+    assert found == kernel_properties(f"unix -B {text}")
+
+
 WORDS = st.sampled_from(
-    ["||", "&&", ";", "#", "#a", "a&&b", "a;", "b#", "1,2", '"', "'", "it's", "$5$a", "${a}", "=", "\\"]
+    ["||", "&&", ";", "#", "#a", "a&&b", "a;", "b#", "1,2", '"', "'", "it's", "$5$a", "${a}", "=", "\\", ",a=b"]
 )
 VALUES = st.one_of(
     st.text(st.characters(min_codepoint=0x20, max_codepoint=0x7E), min_size=1, max_size=40),
@@ -333,26 +417,32 @@ VALUES = st.one_of(
 )
 
 
-@given(st.dictionaries(st.from_regex(r"[a-z][a-z0-9_.-]{0,9}", fullmatch=True), VALUES, max_size=5))
-def test_values_come_back_from_every_boot_program(values):
-    """What is accepted reaches the kernel the same by iPXE (which splits at spaces) and by loader.conf."""
+@given(st.dictionaries(NAMES, VALUES, max_size=5))
+def test_values_come_back_from_ipxe(values):
+    """What is accepted reaches the kernel as it was by iPXE, which splits at spaces."""
     accepted = {}
     for name, value in values.items():
         try:
-            one = BootProperty.parse(f"{name}={value}")
+            accepted |= parsed(f"{name}={value}")
         except InputError:
             continue
-        accepted[one.name] = one.value
+    accepted = {name: value for name, value in accepted.items() if "${" not in value and not name.endswith("-mode")}
     assume(not any(name in accepted for name in ("console", "smartos")))
-    accepted = {name: value for name, value in accepted.items() if not name.endswith("-mode")}
     line = run(straight(boot(given=accepted), Console()))[0]
-    found = re.findall(r"""([\w.-]+)=(?:"([^"]*)"|'([^']*)'|([^,]*))(?:,|$)""", line.partition(" -B ")[2])
-    expected = {"console": "text", "smartos": "true", **accepted}
-    assert {name: "".join(parts) for name, *parts in found} == expected
-    conf = loader_conf(Console(), accepted.items()).decode("ascii")
-    variables, stop = read_loader_conf(conf)
-    assert stop is None
-    assert {name: variables[name] for name in accepted} == accepted
+    assert kernel_properties(line) == {"console": "text", "smartos": "true", **accepted}
+
+
+def test_settings_of_ipxe_are_left_to_it():
+    script = straight(boot(given={"hostname": "cn-${net0/mac}"}), Console())
+    assert script.count('hostname="cn-${net0/mac}"') == 1
+    found, _ = arguments_after(given={"hostname": "cn-${net0/mac}"}, settings={"net0/mac": "00:50:56:34:60:4c"})
+    assert kernel_properties(f"unix {found}")["hostname"] == "cn-00:50:56:34:60:4c"
+
+
+def test_settings_of_ipxe_count_with_what_they_may_become():
+    room = next(n for n in range(600) if limit_warnings(boot(given={"x": "y" * n}), Console(), URL, with_menu=False))
+    with_setting = {"x": "y" * (room - 34) + "${a}"}
+    assert limit_warnings(boot(given=with_setting), Console(), URL, with_menu=False)
 
 
 class TestDisagreements:
@@ -374,23 +464,7 @@ class TestDisagreements:
         assert disagreements({"ttyb-mode": MODE, "a": "b"}, Console("ttyb")) == []
         assert disagreements({"ttyb-mode": "9600,8,n,1,-"}, Console("ttyb", 9600)) == []
 
-    @pytest.mark.parametrize(
-        ("text", "warning"),
-        [
-            ('a="b"\r\nos_console="ttya"\r\n', "f:1: a carriage return: the loader ignores the rest"),
-            ('a="b"\nb="c\n', "f:2: a syntax error"),
-            ('os_console="ttya"\n', 'os_console="ttya", but -c chooses ttyb'),
-            ('console="ttya,text"\n', 'f: console="ttya,text" lacks ttyb'),
-            ('ttyb-mode="9600,8,n,1,-"\n', "but -c ttyb means 115200"),
-            ('bootfile="/platform-1/i86pc/kernel/amd64/unix"\n', "the folder must be named platform"),
-        ],
-    )
-    def test_loader_conf_files(self, text, warning):
-        (line,) = loader_warnings([("f", text)], Console("ttyb"))
-        assert warning in line
-
-    def test_later_loader_conf_files_win(self):
-        files = [("a", 'os_console="ttya"\n'), ("b", "os_console=ttyb\nconsole=text,ttyb\nkernel='/x/platform/i86pc/'")]
-        assert len(loader_warnings(files, Console("ttyb"))) == 1
-        fine = [("a", "kernel='/platform/i86pc/kernel/${ISADIR}/unix'\nttya-mode='9600,8,n,1,-'\n")]
-        assert loader_warnings(fine, Console("ttyb")) == []
+    def test_a_password_instead_of_its_hash(self):
+        (line,) = disagreements({"root_shadow": "secret"}, Console())
+        assert line.startswith("-B root_shadow is no hash of a password")
+        assert disagreements({"root_shadow": SHADOW}, Console()) == []

@@ -2,7 +2,7 @@
 
 from imagekit.media.pxe.plan import Plan, plan
 from imagekit.media.pxe.publish import locked
-from imagekit.media.pxe.request import Request, check_mac
+from imagekit.media.pxe.request import Request
 from imagekit.media.pxe.url import check_url
 
-__all__ = ["Plan", "Request", "check_mac", "check_url", "locked", "plan"]
+__all__ = ["Plan", "Request", "check_url", "locked", "plan"]

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagekit.boot.console import Console
-from imagekit.boot.kernel_arguments import BootProperty
+from imagekit.boot.kernel_arguments import check_property
+from imagekit.boot.mac_address import check_mac
 from imagekit.boot.modules import name_problem
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
@@ -25,7 +26,7 @@ from imagekit.media.pxe.catalog import (
     platform_folder,
     script_path,
 )
-from imagekit.media.pxe.request import check_mac, is_listable, is_served_boot_file
+from imagekit.media.pxe.request import is_listable, is_served_boot_file
 from imagekit.media.pxe.url import check_url
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import check_path
@@ -201,7 +202,5 @@ def _script(value: dict[str, object]) -> Script:
 def _properties(properties: dict[str, object]) -> Iterator[tuple[str, str]]:
     for name in properties:
         value = _text(properties, name)
-        # Quotes around it, which the command line takes off, are part of it here.
-        if BootProperty.parse(f"{name}={value}").value != value:
-            raise ValueError(f"the boot property {name} is in quotes")
+        check_property(name, value)
         yield name, value

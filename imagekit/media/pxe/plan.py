@@ -10,6 +10,7 @@ from pathlib import Path
 from imagekit.boot.console import Console
 from imagekit.boot.ipxe import ARCHIVE_LIMIT, limit_warnings
 from imagekit.boot.kernel_arguments import disagreements
+from imagekit.boot.loader_conf import is_kept_back
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError, PlanError
 from imagekit.interrupts import held
@@ -270,6 +271,12 @@ def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> lis
     warnings = []
     properties = {one.name: one.value for one in request.properties}
     warnings += disagreements(properties, catalog.console)
+    if catalog.loader:
+        warnings += (
+            f"-B {name}=... reaches the kernel by iPXE only: from the loader it takes no variable of such a name"
+            for name in properties
+            if is_kept_back(name)
+        )
     new = {one.platform.stamp for one in found}
     for script in catalog.scripts:
         if script.stamp in new:

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import BootProperty
+from imagekit.boot.loader_conf import LOADER_CONF
 from imagekit.boot.modules import Module
 from imagekit.clock import Stamp
 from imagekit.content import Bytes, Content
 from imagekit.errors import InputError
 from imagekit.media.additions import Additions
 from imagekit.media.pxe.catalog import Platform, Served
-from imagekit.media.pxe.texts import LOADER_CONF
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import Sources
 from imagekit.platform.archive import check_boot_archive
@@ -23,8 +23,6 @@ from imagekit.tree import File
 
 DISK_PROGRAMS = ("pmbr", "mbr", "gptzfsboot", "zfsboot", "isoboot", "cdboot", "efiboot.img", "loader")
 """Boot files that start from disks and CDs only, and are not served."""
-
-_MAC = re.compile(r"[0-9a-f]{1,2}(:[0-9a-f]{1,2}){5}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,17 +42,6 @@ class Request:
     share: bool = True
     replace: bool = False
     """Whether a platform may take the place of another one of its stamp."""
-
-
-def check_mac(text: str) -> str:
-    """Return a MAC address in lower case with colons; raise InputError for what is none.
-
-    illumos prints no zero before a single digit: 0:50:56:34:60:4c.
-    """
-    mac = text.lower().replace("-", ":")
-    if not _MAC.fullmatch(mac):
-        raise InputError(f"not a MAC address: {text[:60]!r}", hint="write it like 00:50:56:34:60:4c")
-    return ":".join(digits.zfill(2) for digits in mac.split(":"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 
 from imagekit.boot.dhcp_snippets import LOADER, Snippets
 from imagekit.boot.ipxe import Boot, ModuleLine, menu, straight
-from imagekit.boot.loader_conf import loader_conf
+from imagekit.boot.loader_conf import LOADER_CONF, loader_conf, property_problem
 from imagekit.boot.modules import loader_variables
+from imagekit.errors import PlanError
 from imagekit.media.pxe.catalog import BOOTFS, INDEX, Catalog, Script
 from imagekit.media.pxe.url import server_address
 
 MENU = "smartos.ipxe"
-LOADER_CONF = "boot/loader.conf"
 PXEBOOT = "boot/pxeboot"
 README = "README"
 SUMS = "SHA256SUMS"
@@ -75,9 +75,21 @@ def _loader_conf(catalog: Catalog) -> bytes:
     ]
     for script in catalog.scripts:
         if script.stamp == platform.stamp and script.mac is None:
-            variables += [(name, value) for name, value in script.properties if name != "console"]
+            variables += _properties(script)
             variables += loader_variables((module.name for module in script.modules), script.folder)
     return loader_conf(catalog.console, variables)
+
+
+def _properties(script: Script) -> list[tuple[str, str]]:
+    """Return the boot properties that loader.conf hands on; raise PlanError for one that it cannot."""
+    for name, value in script.properties:
+        problem = property_problem(name, value)
+        if problem:
+            raise PlanError(
+                f"boot property {name} cannot stand in loader.conf: {problem}",
+                hint="leave it out, or make the directory without boot files, for iPXE alone",
+            )
+    return [(name, value) for name, value in script.properties if name != "console"]
 
 
 def sums(files: Mapping[str, str]) -> bytes:
