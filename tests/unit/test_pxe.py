@@ -11,7 +11,7 @@ import pytest
 import workspace
 from pxe_directory import STAMP, check_sums, contents, files, imagekit, make, named, platform
 
-from imagekit.boot.kernel_arguments import parse_properties
+from imagekit.boot.kernel_arguments import BootProperty, parse_properties
 from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
