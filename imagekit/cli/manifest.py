@@ -19,8 +19,9 @@ _OUTPUT = click.option(
 def combine(paths: tuple[Path, ...], output: Path | None, strict: bool) -> None:
     """Print many manifests as one: sorted, each path once.
 
-    It is what `build_manifest DIR | sorter` prints in a smartos-live workspace, byte for byte. Of several lines for one
-    path the last stands, with a warning; identical directories merge silently.
+    It is what `build_manifest DIR | sorter` prints in a smartos-live workspace, byte for byte. Of several lines with
+    one second field (PATH, or PATH=TARGET of links) the last stands, with a warning; identical directories merge
+    silently.
 
     \b
       imagekit manifest combine manifest.d -o manifest.gen
@@ -74,7 +75,8 @@ def fmt(ctx: click.Context, paths: tuple[Path, ...], check: bool) -> None:
     """Bring manifests into their canonical form, in place.
 
     Fields stand one blank apart, modes have four digits; between blank lines and comments the lines are sorted. What
-    the manifests say stays the same. The names of the files that change are printed.
+    the manifests say stays the same, which of two lines of one path counts too. The names of the files that change are
+    printed.
     """
     from imagekit.manifest.formatting import format_files  # noqa: PLC0415 - keeps --help quick
 

@@ -25,13 +25,17 @@ class Combination:
 
 
 def combine(directives: Iterable[Directive], *, strict: bool = False) -> Combination:
-    """Combine directives; of those with one key the last stands.
+    """Combine directives; of those with one key the last stands, and which of one path counts does not change.
 
     Identical directories are merged without a word; every other line that comes twice is a finding (M301 when the two
     say the same, M302 when not; also for two kinds of entry at one path, which both stand).  With `strict`, conflicts
     are refused: FindingsError lists all of them.
+
+    Lines of two paths with one key (`s a=b` and `f a=b`) are refused always: one of the two would be lost.
     """
     all_directives = list(directives)
+    if mistaken := mistaken_keys(all_directives):
+        raise FindingsError("lines would be lost", mistaken, hint="rename one of them")
     last = {directive.key: directive for directive in all_directives}
     findings = repetitions(all_directives)
     conflicts = [finding for finding in findings if finding.code == "M302"]
@@ -55,6 +59,19 @@ def repetitions(directives: Iterable[Directive]) -> list[Finding]:
         if earlier is not None and (finding := repetition(earlier, directive)):
             findings.append(finding)
         first[directive.path] = directive
+    return findings
+
+
+def mistaken_keys(directives: Iterable[Directive]) -> list[Finding]:
+    """Return M302 for every directive that would take the place of one of another path: its key is the same."""
+    first: dict[str, Directive] = {}
+    findings = []
+    for directive in directives:
+        if "=" in directive.key and (one := first.setdefault(directive.key, directive)).path != directive.path:
+            message = (
+                f"{directive.path} and {one.path} ({one.where}) have one second field, {one.key}: one would be lost"
+            )
+            findings.append(at(directive, "M302", message))
     return findings
 
 

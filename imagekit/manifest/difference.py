@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from imagekit.manifest.combine import describe
 from imagekit.manifest.grammar import KIND_NAMES, Directive
+from imagekit.manifest.relations import can_stand, counts_over
 
 _FIELDS = {"f": ("mode", "user", "group"), "d": ("mode", "user", "group"), "s": ("target",), "h": ("target",)}
 
@@ -49,10 +50,20 @@ def _properties(directive: Directive) -> dict[str, str | int]:
     return {"kind": kind, **dict(values), "file": directive.file, "line": directive.line}
 
 
+def _by_path(directives: Iterable[Directive]) -> dict[str, Directive]:
+    """Return the directive that counts at each path; a path that no image can have is compared as it is written."""
+    result: dict[str, Directive] = {}
+    for directive in directives:
+        path = directive.path if can_stand(directive) else directive.name
+        earlier = result.get(path)
+        if earlier is None or counts_over(directive, earlier):
+            result[path] = directive
+    return result
+
+
 def differences(old: Iterable[Directive], new: Iterable[Directive]) -> Iterator[Difference]:
-    """Yield where two manifests differ, in the order of the paths.  Of several lines for a path the last counts."""
-    before = {directive.path: directive for directive in old}
-    after = {directive.path: directive for directive in new}
+    """Yield where two manifests differ, in the order of the paths: of several lines for a path one counts."""
+    before, after = _by_path(old), _by_path(new)
     for path in sorted(before.keys() | after.keys()):
         left, right = before.get(path), after.get(path)
         if left is None or right is None or left.properties != right.properties:

@@ -2,11 +2,14 @@
 
 import stat
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 from imagekit.errors import InputError
-from imagekit.manifest.combine import sort_key
+from imagekit.manifest.combine import repetition, sort_key
+from imagekit.manifest.findings import FindingsError
 from imagekit.manifest.grammar import Comment, Directive, Parsed, format_directive, parse, refuse_bad_lines
+from imagekit.manifest.relations import can_stand
 from imagekit.manifest.sources import STANDARD_INPUT, manifest_files, read_text
 from imagekit.output import Outputs
 
@@ -18,9 +21,11 @@ def format_manifest(parsed: Parsed) -> str:
     where they are; one blank line stays where there are any.  Between blank lines and comment lines, directives are
     sorted as `combine` sorts them.  What the manifest says does not change, and formatting twice changes nothing more.
 
-    Raise InputError for the lines that are no directives.
+    Raise InputError for the lines that are no directives, and FindingsError where a closing slash decides which of two
+    lines counts.
     """
     refuse_bad_lines(parsed.bad)
+    _refuse_deciding_slashes(parsed.directives)
     return "".join(f"{line}\n" for line in _lines(parsed))
 
 
@@ -35,6 +40,7 @@ def format_files(paths: Iterable[Path], *, write: bool = True) -> list[Path]:
     texts = {file: read_text(file) for file in files}
     parsed = {file: parse(text, str(file)) for file, text in texts.items()}
     refuse_bad_lines(line for one in parsed.values() for line in one.bad)
+    _refuse_deciding_slashes([directive for one in parsed.values() for directive in one.directives])
     canonical = {file: format_manifest(one) for file, one in parsed.items()}
     changed = {file: text for file, text in canonical.items() if text != texts[file]}
     if write:
@@ -44,6 +50,25 @@ def format_files(paths: Iterable[Path], *, write: bool = True) -> list[Path]:
                 output = outputs.file(target, stat.S_IMODE(target.stat().st_mode))
                 output.write(text.encode("utf-8", "surrogateescape"))
     return list(changed)
+
+
+def _has_canonical_path(directive: Directive) -> bool:
+    """Tell whether a path may be written anew: one that cannot be stays, as without its slash it might be another's."""
+    return not directive.path or can_stand(directive)
+
+
+def _refuse_deciding_slashes(directives: Iterable[Directive]) -> None:
+    """Raise FindingsError for lines that say otherwise than one of the same path with a closing slash.
+
+    Of the two that one counts, as it is sorted behind the other; without its slash, the order would decide.
+    """
+    slashed = {one.path: one for one in directives if one.key.endswith("/") and _has_canonical_path(one)}
+    others = (one for one in directives if one.path in slashed and one.kind in "fd" and not one.key.endswith("/"))
+    pairs = [(slashed[one.path], one) for one in others] if slashed else []
+    found = [finding for pair in pairs if (finding := repetition(*pair)) and finding.code == "M302"]
+    if found:
+        hint = "let the two lines agree, or take one out: without its closing slash the other would not count any more"
+        raise FindingsError("manifests contradict each other", found, hint=hint)
 
 
 def _lines(parsed: Parsed) -> Iterator[str]:
@@ -61,5 +86,5 @@ def _lines(parsed: Parsed) -> Iterator[str]:
         if isinstance(item, Comment):
             yield item.text
         else:
-            block.append(format_directive(item))
+            block.append(format_directive(item if _has_canonical_path(item) else replace(item, path=item.name)))
     yield from sorted(block, key=sort_key)

@@ -4,6 +4,7 @@ import re
 
 from imagekit.errors import InputError
 from imagekit.manifest.combine import sort_key
+from imagekit.manifest.relations import LONGEST_NAME, LONGEST_PATH, encoded_length
 from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
 _UNWRITABLE = re.compile(r"[\x00-\x20\x7f]")
@@ -34,7 +35,7 @@ def manifest_of(tree: Tree, *, user: str = "root", group: str = "root") -> str:
 def split_owner(text: str) -> tuple[str, str]:
     """Return user and group of USER:GROUP; raise InputError when it is something else."""
     user, _, group = text.partition(":")
-    if not user or not group or ":" in group or _UNWRITABLE.search(text):
+    if not user or not group or ":" in group or "#" in {user[0], group[0]} or _UNWRITABLE.search(text):
         raise InputError(f"found {text!r} as owner, expected USER:GROUP", hint="such as root:bin")
     return user, group
 
@@ -45,6 +46,10 @@ def _problem(entry: Entry) -> str | None:
         return f"found a {entry.KIND}, expected files, directories and links"
     if _UNWRITABLE.search(entry.path):
         return "found white space or a control character in the path"
+    if encoded_length(entry.path) > LONGEST_PATH or any(
+        encoded_length(name) > LONGEST_NAME for name in entry.path.split("/")
+    ):
+        return f"found a path or name that is too long, expected at most {LONGEST_PATH} and {LONGEST_NAME} bytes"
     if entry.path.startswith("#"):
         return "found a path that starts with #, which would start a comment"
     if isinstance(entry, (Symlink, HardLink)):

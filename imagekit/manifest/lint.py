@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from imagekit.errors import nearest
 from imagekit.manifest import rules
 from imagekit.manifest.accounts import Accounts, smartos_accounts
-from imagekit.manifest.combine import repetitions
+from imagekit.manifest.combine import mistaken_keys, repetitions
 from imagekit.manifest.findings import CODES, Finding, allowance, at, in_order
 from imagekit.manifest.grammar import Comment, Directive, Parsed
 from imagekit.manifest.relations import escaping_links, hard_links, missing_directories, standing
@@ -26,6 +26,7 @@ def lint(files: Sequence[Parsed], accounts: Accounts | None = None) -> list[Find
     findings += rules.case_clashes(entries.values())
     findings += rules.order(directives)
     findings += repetitions(directives)
+    findings += mistaken_keys(directives)
     findings += missing_directories(entries)[1]
     findings += hard_links(entries).findings
     findings += escaping_links(entries.values())

@@ -67,7 +67,7 @@ def _row(directive: Directive, entries: dict[str, Directive], final: str | None)
     if directive.kind == "s":
         return Row(directive.path, kind, "lrwxrwxrwx", "root", "root", directive.target)
     if directive.kind == "h":
-        source = entries.get(final or "")
+        source = None if final is None else entries.get(final)
         if source is None or source.kind == "s":
             return Row(directive.path, kind, "hrwxrwxrwx", "root", "root", directive.target)
         permissions = "h" + stat.filemode(source.mode)[1:]

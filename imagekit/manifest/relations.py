@@ -45,8 +45,13 @@ def path_findings(directive: Directive) -> Iterator[Finding]:
         yield at(directive, "M206", message)
 
 
+def can_stand(directive: Directive) -> bool:
+    """Tell whether an image can have the path of a directive."""
+    return _is_plain(directive.key) or all(finding.severity != "error" for finding in path_findings(directive))
+
+
 def standing(directives: Iterable[Directive]) -> tuple[dict[str, Directive], list[Finding]]:
-    """Return the last directive at each path that can be, and M201 to M206 about all paths."""
+    """Return the directive that counts at each path that can be, and M201 to M206 about all paths."""
     entries: dict[str, Directive] = {}
     findings: list[Finding] = []
     for directive in directives:
@@ -55,8 +60,19 @@ def standing(directives: Iterable[Directive]) -> tuple[dict[str, Directive], lis
             findings += wrong
             if any(finding.severity == "error" for finding in wrong):
                 continue
-        entries[directive.path] = directive
+        earlier = entries.get(directive.path)
+        if earlier is None or counts_over(directive, earlier):
+            entries[directive.path] = directive
     return entries, findings
+
+
+def counts_over(later: Directive, earlier: Directive) -> bool:
+    """Tell which of two directives of one path counts: the one that stands last in the combined manifest.
+
+    That is the later of two with the same key (the sorter keeps it alone), else the one with the greater key (both are
+    kept, sorted).  So the order of files and of blocks of lines does not matter to links, and sorting changes nothing.
+    """
+    return later.key >= earlier.key
 
 
 def missing_directories(entries: Mapping[str, Directive]) -> tuple[list[str], list[Finding]]:

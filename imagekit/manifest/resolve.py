@@ -123,17 +123,17 @@ def _standing(directives: Sequence[Directive]) -> tuple[dict[str, Directive], li
     """Return the directive that stands at each path that can be made, and findings about the others.
 
     That two lines differ in mode or owner is no more than a warning: the last stands, as in a combined manifest.  That
-    they make two kinds of entry is an error: both would be made.
+    they make two kinds of entry, or links to two places, is an error: both would be made, and the second could not.
     """
     entries, findings = standing(directives)
     if len(entries) < len(directives):
         repeated = repetitions(directives)
-        kinds: dict[str, set[str]] = {finding.path: set() for finding in repeated}
+        made: dict[str, set[tuple[str, str]]] = {finding.path: set() for finding in repeated}
         for directive in directives if repeated else ():
-            if directive.path in kinds:
-                kinds[directive.path].add(directive.kind)
+            if directive.path in made:
+                made[directive.path].add((directive.kind, directive.target))
         for finding in repeated:
-            severity: Severity = "error" if len(kinds[finding.path]) > 1 else "warning"
+            severity: Severity = "error" if len(made[finding.path]) > 1 else "warning"
             findings.append(replace(finding, severity=severity))
     # The order of a combined manifest, so that one and many files with the same lines give the same tree.
     return dict(sorted(entries.items(), key=lambda item: item[1].key)), findings

@@ -170,3 +170,16 @@ def test_every_line_is_something(text: str):
     parsed = parse(text, "m")
     kept = [line for line in text.split("\n") if line.strip(" \t\r")]
     assert len(parsed.directives) + len(parsed.comments) + len(parsed.bad) == len(kept)
+
+
+@pytest.mark.parametrize("code", [number for number in [*range(32), 127] if chr(number) not in "\t\n"])
+def test_no_control_character_stands_in_a_line(code: int):
+    for line in (f"f a{chr(code)}b 0644 root sys", f"s a=b{chr(code)}c", f"f a 0644 ro{chr(code)}t sys # x"):
+        (bad,) = parse(f"f before 0644 root sys\n{line}\n", "m").bad
+        assert (bad.line, bad.what.startswith("found the control character")) == (2, True)
+    assert only("f a\x80b 0644 root sys").path == "a\x80b"
+
+
+def test_only_a_directory_is_the_root():
+    assert [only(f"d {path} 0755 root sys").path for path in (".", "/")] == ["", ""]
+    assert (only("f . 0644 root sys").path, only("s .=x").path) == (".", ".")

@@ -134,6 +134,12 @@ def test_links_of_the_proto_area_never_lead_outside(proto: Path):
     text = "d usr 0755 root sys\nd usr/bin 0755 root bin\n"
     text += "".join(f"f usr/bin/{name} 0555 root bin\n" for name in ("passwd", "host", "round"))
     assert refused(text, proto) == [(3, "M401"), (4, "M401"), (5, "M401")]
+    # That what it names lies inside again does not help: the image's kernel would find it, this host's would not.
+    (proto / "usr/bin/above").symlink_to("../../../usr/bin/ls")
+    (proto / "usr/bin/top").symlink_to("../../usr/bin/ls")
+    above = "d usr 0755 root sys\nd usr/bin 0755 root bin\nf usr/bin/above 0555 root bin\n"
+    assert refused(above, proto) == [(3, "M401")]
+    assert [one.code for one in resolved(above.replace("above", "top"), proto).warnings] == ["M408"]
 
 
 def test_all_problems_are_reported_together(proto: Path):
