@@ -129,68 +129,7 @@ fail:   push si
 .halt:  hlt
         jmp .halt
 
-; In the directory at sector eax of edx bytes, look up the two names at bx, one in the other.  Carry: not found; else
-; the sector in ecx, the length in edx.  eax is kept, and edx when not found.
-lookup: push eax
-        push edx
-        call find
-        jc .none
-        call find
-        jc .none
-        mov ecx, eax
-        add sp, 4
-        pop eax
-        ret
-.none:  pop edx
-        pop eax
-        ret
-
-; In the directory at sector eax of edx bytes, find the name at bx: its sector in eax, length in edx, bx behind it.
-; A record: its length at 0, sector at 2, data length at 10, length of the name at 32, name at 33.
-find:   call read
-        mov di, BUFFER
-.record:cmp byte [di], 0
-        je .next
-        movzx cx, byte [di+32]
-        push di
-        lea si, [di+33]
-        mov di, bx
-.char:  cmp byte [di], 0
-        je .rest
-        lodsb
-        cmp al, [di]
-        jne .no
-        inc di
-        loop .char
-        cmp byte [di], 0
-        je .yes
-        jmp .no
-.rest:  lodsb                           ; behind the name may stand a dot, and then a version
-        cmp al, '.'
-        jne .version
-        dec cx
-        jz .yes
-        lodsb
-.version:
-        cmp al, ';'
-        je .yes
-.no:    pop di
-        movzx cx, byte [di]
-        add di, cx
-        cmp di, BUFFER + 2048
-        jb .record
-.next:  inc eax
-        sub edx, 2048
-        ja find
-        stc
-        ret
-.yes:   lea bx, [di+1]
-        pop di
-        mov eax, [di+2]
-        mov edx, [di+10]
-        clc
-        ret
-
+%include "iso16.inc"
 field:  call puts                       ; si: " name=", eax: the value
         jmp hex32
 read:   mov word [packet.offset], BUFFER ; sector eax to BUFFER; all registers are kept
@@ -207,8 +146,6 @@ read_there:
         popad
         ret
 %include "print16.inc"
-n_capitals db "BOOT", 0, "LOADER", 0
-n_small   db "boot", 0, "loader", 0
 m_drive   db "CDBOOT-STANDIN drive=", 0
 m_pvd     db " pvd=", 0
 m_file    db " file=", 0

@@ -40,6 +40,8 @@ MULTIBOOT_SCAN = 32 * 1024
 _ROOT_LBA_OFFSET = 24
 """bss_end_addr and entry_addr of the header together: a 64 bit LBA (little-endian)."""
 
+_CURE = "take pmbr, gptzfsboot and isoboot from boot/ of a build's proto.boot or proto"
+
 
 @dataclass(frozen=True, slots=True)
 class BootPrograms:
@@ -56,15 +58,7 @@ class BootPrograms:
 
     def patched_pmbr(self, stage2_lba: int, identity: uuid.UUID) -> bytes:
         """Return the 512 bytes of the first sector, for a stage 2 at this LBA."""
-        values = {
-            **PMBR.parse(self.pmbr),
-            "version_major": IMAGE_VERSION[0],
-            "version_minor": IMAGE_VERSION[1],
-            "stage2_sectors": self.stage2_sectors,
-            "stage2_lba": stage2_lba,
-            "uuid": identity.bytes,
-        }
-        return bytes(PMBR.build(values))
+        return patched_pmbr(self.pmbr, self.stage2_sectors, stage2_lba, identity)
 
     def patched_stage2(self, root_lba: int) -> bytes:
         """Return stage 2 for a root partition that starts at this LBA."""
@@ -73,32 +67,54 @@ class BootPrograms:
         return bytes(patched)
 
 
-def read_boot_programs(pmbr: Content, stage2: Content) -> BootPrograms:
-    """Check both programs; raise InputError for what is not a pmbr or not a stage 2."""
-    cure = "take boot/pmbr and boot/gptzfsboot from a build's proto.boot, or name its folder with --boot"
+def patched_pmbr(pmbr: bytes, stage2_sectors: int, stage2_lba: int, identity: uuid.UUID) -> bytes:
+    """Return the 512 bytes of the first sector, for a stage 2 of so many sectors at this LBA; without one, 0 and 0."""
+    values = {
+        **PMBR.parse(pmbr),
+        "version_major": IMAGE_VERSION[0],
+        "version_minor": IMAGE_VERSION[1],
+        "stage2_sectors": stage2_sectors,
+        "stage2_lba": stage2_lba,
+        "uuid": identity.bytes,
+    }
+    return bytes(PMBR.build(values))
+
+
+def read_pmbr(pmbr: Content) -> bytes:
+    """Return the 512 bytes of a pmbr; raise InputError for what is none."""
     if pmbr.size != SECTOR:
-        raise InputError(f"a pmbr has 512 bytes, this file has {pmbr.size:,}", where=pmbr.origin, hint=cure)
+        raise InputError(f"a pmbr has 512 bytes, this file has {pmbr.size:,}", where=pmbr.origin, hint=_CURE)
     sector = pmbr.read()
     if sector[-2:] != b"\x55\xaa":
         found = sector[-2:].hex(" ").upper()
-        raise InputError(f"a pmbr ends in 55 AA, this file in {found}", where=pmbr.origin, hint=cure)
+        raise InputError(f"a pmbr ends in 55 AA, this file in {found}", where=pmbr.origin, hint=_CURE)
+    return sector
+
+
+def read_boot_programs(pmbr: Content, stage2: Content) -> BootPrograms:
+    """Check both programs; raise InputError for what is not a pmbr or not a stage 2."""
+    sector = read_pmbr(pmbr)
+    program, offset = read_stage2(stage2, "so the root partition cannot be told to it")
+    return BootPrograms(sector, program + bytes(-len(program) % SECTOR), offset)
+
+
+def read_stage2(stage2: Content, consequence: str) -> tuple[bytes, int]:
+    """Return a stage 2 and where its multiboot header is, in bytes; raise InputError for what is none."""
     if stage2.size > STAGE2_LIMIT:
         raise InputError(
             f"stage 2 has {stage2.size:,} bytes; the boot partition holds {STAGE2_LIMIT:,}",
             where=stage2.origin,
-            hint=cure,
+            hint=_CURE,
         )
     program = stage2.read()
     offset = find_multiboot_header(program)
     if offset is None:
         raise InputError(
-            "no valid multiboot header in the first 32 KiB (magic 0x1BADB002, checksum), "
-            "so the root partition cannot be told to it",
+            f"no valid multiboot header in the first 32 KiB (magic 0x1BADB002, checksum), {consequence}",
             where=stage2.origin,
-            hint=cure,
+            hint=_CURE,
         )
-    padded = program + bytes(-len(program) % SECTOR)
-    return BootPrograms(sector, padded, offset)
+    return program, offset
 
 
 def find_multiboot_header(program: bytes) -> int | None:

@@ -40,6 +40,9 @@ def _volume_id(text: str) -> str:
     metavar="ID",
     help="Volume id, at most 32 characters.  [default: SMARTOS_STAMP]",
 )
+@click.option(
+    "--hybrid", is_flag=True, help="One image for disc and stick: with GPT and MBR in front, for BIOS and UEFI."
+)
 @options.modules
 @options.answers
 @options.dry_run
@@ -52,6 +55,7 @@ def command(
     output: Path | None,
     esp_size: int | None,
     volume_id: str | None,
+    hybrid: bool,
     modules: tuple[ModuleRequest, ...],
     answers: Path | None,
     dry_run: bool,
@@ -64,6 +68,7 @@ def command(
 
     \b
       imagekit iso
+      imagekit iso --hybrid
       imagekit iso --platform platform-20261122T000000Z --boot proto.boot -c ttya -o smartos.iso
     """
     from imagekit.media import additions, iso, sources  # noqa: PLC0415 - keeps --help quick
@@ -74,6 +79,7 @@ def command(
         output,
         esp_size,
         volume_id,
+        hybrid,
         additions.Additions(modules, answers),
     )
     options.carry_out(iso.plan(request), dry_run=dry_run, as_json=as_json)

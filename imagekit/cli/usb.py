@@ -29,6 +29,9 @@ from imagekit.cli import options
     help="Size of the image, such as 1940000256, 4GB or auto: the smallest that fits.  [default: 1940000256]",
 )
 @click.option("--no-compress", is_flag=True, help="Write the image itself, sparse, not compressed with gzip.")
+@click.option(
+    "--mbr-active", is_flag=True, help="Mark the MBR's entry active, for BIOSes that start from nothing else."
+)
 @click.option("--no-sha256", is_flag=True, help="Print no SHA-256 of an image that is not compressed: quicker.")
 @options.modules
 @options.answers
@@ -42,6 +45,7 @@ def command(
     output: Path | None,
     size: int | None,
     no_compress: bool,
+    mbr_active: bool,
     no_sha256: bool,
     modules: tuple[ModuleRequest, ...],
     answers: Path | None,
@@ -66,6 +70,7 @@ def command(
         size,
         compress=not no_compress,
         digest=not no_sha256,
+        mbr_active=mbr_active,
         additions=additions.Additions(modules, answers),
     )
     options.carry_out(usb.plan(request), dry_run=dry_run, as_json=as_json)

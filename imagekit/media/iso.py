@@ -10,11 +10,12 @@ from pathlib import Path
 from imagekit.boot.console import Console
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Composite
-from imagekit.formats import fat
+from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
+from imagekit.media import hybrid
 from imagekit.media.additions import Additions
 from imagekit.media.contents import LOADER, listing, medium_tree, plan_esp, warnings_about
-from imagekit.media.sources import CDBOOT, find_sources
+from imagekit.media.sources import CDBOOT, ISOBOOT, find_sources
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.output import Outputs
 from imagekit.product import Product, write_product
@@ -25,29 +26,31 @@ EFIBOOT = "boot/efiboot.img"
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for.  `esp_size` is in bytes, None for what the loader needs."""
+    """What was asked for.  `esp_size` is in bytes, None for what the loader needs; `hybrid` is for sticks, too."""
 
     sources: SourceRequest
     console: Console
     output: Path | None = None
     esp_size: int | None = None
     volume_id: str | None = None
+    hybrid: bool = False
     additions: Additions = field(default_factory=Additions)
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """An ISO image with everything decided and nothing written."""
+    """An ISO image with everything decided and nothing written; `disk` is what a hybrid one is on a stick."""
 
     output: Path
     console: Console
     esp: fat.FatPlan
     volume: iso9660.IsoPlan
+    disk: gpt.GptDisk | None
     warnings: tuple[str, ...]
 
     def content(self) -> Composite:
         """Return the whole image."""
-        return self.volume.content()
+        return self.volume.content() if self.disk is None else hybrid.content(self.volume, self.disk)
 
     def lines(self) -> Iterator[str]:
         """Return the plan as text."""
@@ -55,6 +58,10 @@ class Plan:
         yield f"console     {self.console}"
         yield f"ESP         {self.esp.format}, {self.esp.size:,} bytes"
         yield from self.volume.lines()
+        if self.disk is not None:
+            yield ""
+            yield "on a stick:"
+            yield from self.disk.lines()
 
     def data(self) -> dict[str, object]:
         """Return the plan as data."""
@@ -64,6 +71,7 @@ class Plan:
             "console": str(self.console),
             "esp": self.esp.data(),
             "volume": self.volume.data(),
+            "disk": None if self.disk is None else self.disk.data(),
             "warnings": list(self.warnings),
         }
 
@@ -81,7 +89,11 @@ def plan(request: Request) -> Plan:
     tree = medium_tree(sources, request.console, time, modules)
     ids = ("iso", sources.name, str(request.console), *listing(tree))
     esp = plan_esp(sources.boot_file(LOADER), request.esp_size, time=time, volume_id=derived_uuid(*ids).fields[0])
-    for path, content in ((CDBOOT, sources.cdboot_file()), (EFIBOOT, esp.content())):
+    isoboot = sources.isoboot if request.hybrid else None
+    programs = {CDBOOT: sources.cdboot_file(), EFIBOOT: esp.content()}
+    if isoboot is not None:
+        programs[ISOBOOT] = isoboot
+    for path, content in programs.items():
         tree.replace(File(path=path, mode=0o444, mtime=time, user="root", group="root", content=content))
     volume_id = request.volume_id or ("SMARTOS" if sources.stamp is None else f"SMARTOS_{sources.stamp.text}")
     volume = iso9660.plan(
@@ -94,11 +106,18 @@ def plan(request: Request) -> Plan:
             iso9660.BootEntry(path=EFIBOOT, platform="efi"),
         ],
     )
+    disk = None
+    warnings = [*sources.warnings, *module_warnings, *warnings_about(tree, request.console), *volume.warnings]
+    if request.hybrid:
+        disk = hybrid.plan_disk(volume, EFIBOOT, sources.boot_file("boot/pmbr"), isoboot, ids)
+        if isoboot is None:
+            warnings.append(hybrid.NO_ISOBOOT)
     output = request.output or request.sources.root / "output-iso" / f"{sources.name}.iso"
     return Plan(
         output,
         request.console,
         esp,
         volume,
-        (*sources.warnings, *module_warnings, *warnings_about(tree, request.console), *volume.warnings),
+        disk,
+        tuple(warnings),
     )

@@ -16,6 +16,7 @@ from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
 CDBOOT = "boot/cdboot"
+ISOBOOT = "boot/isoboot"
 _MADE_ANEW = "boot/efiboot.img"
 _STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _MOST_LINKS = 40
@@ -37,7 +38,7 @@ class Sources:
 
     `platform` holds i86pc/… and etc/version/platform; `boot` holds boot/… (and etc/version/boot, when the build left
     it).  `name` is what products are named after: platform-[VERSION-]STAMP.  `cdboot` is the boot program of CDs, or
-    the place where it was looked for.
+    the place where it was looked for; `isoboot` that of ISO images on sticks.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Sources:
     platform_origin: str
     boot_origin: str
     cdboot: Content | str
+    isoboot: Content | None
     warnings: tuple[str, ...]
 
     def boot_file(self, path: str) -> Content:
@@ -94,7 +96,8 @@ def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
         boot=boot,
         platform_origin=platform_origin,
         boot_origin=boot_origin,
-        cdboot=_cdboot(request, boot, boot_origin),
+        cdboot=_disc_program(request, boot, CDBOOT) or _disc_place(request, boot_origin),
+        isoboot=_disc_program(request, boot, ISOBOOT),
         warnings=tuple(warnings),
     )
 
@@ -149,12 +152,18 @@ def _find_boot(request: Request) -> tuple[Tree, str, list[str]]:
     return _part(tree, path, without=("platform", _MADE_ANEW)), str(path), warnings
 
 
-def _cdboot(request: Request, boot: Tree, boot_origin: str) -> Content | str:
-    if request.boot is None:
-        file = request.root / "proto" / CDBOOT
-        return DiskFile(file) if file.is_file() else str(file)
-    entry = boot.get(CDBOOT)
-    return entry.content if isinstance(entry, File) else f"{boot_origin}/{CDBOOT}"
+def _disc_program(request: Request, boot: Tree, path: str) -> Content | None:
+    """Return a boot program that is no boot file of its own in a build: from proto, unless a folder was named."""
+    file = request.root / "proto" / path
+    if request.boot is None and file.is_file():
+        return DiskFile(file)
+    entry = boot.get(path)
+    return entry.content if isinstance(entry, File) else None
+
+
+def _disc_place(request: Request, boot_origin: str) -> str:
+    """Return where cdboot was looked for."""
+    return str(request.root / "proto" / CDBOOT) if request.boot is None else f"{boot_origin}/{CDBOOT}"
 
 
 def _open(path: Path, option: str) -> tuple[Tree, Path]:

@@ -41,7 +41,10 @@ TAGS = {"loader": 12, "boot": 1, "root": 2, "reserved": 11}
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for.  `size` is in bytes, None for the smallest image that holds everything."""
+    """What was asked for.  `size` is in bytes, None for the smallest image that holds everything.
+
+    `mbr_active` marks the entry of the protective MBR, for BIOSes that start only what has an active one.
+    """
 
     sources: SourceRequest
     console: Console
@@ -49,6 +52,7 @@ class Request:
     size: int | None = DEFAULT_SIZE
     compress: bool = True
     digest: bool = True
+    mbr_active: bool = False
     additions: Additions = field(default_factory=Additions)
 
 
@@ -98,9 +102,7 @@ class Plan:
         yield f"console    {self.console}"
         yield f"stage 2    {self.programs.stage2_sectors} sectors at LBA {self.partition('boot').first_lba}"
         yield ""
-        yield f"{'':2} {'NAME':10} {'FIRST LBA':>11} {'SECTORS':>11}  GUID"
-        for part in self.disk.partitions:
-            yield f"{part.index:2} {part.name:10} {part.first_lba:11} {part.sectors:11}  {part.guid}"
+        yield from self.disk.lines()
         for name, system in (("loader", self.esp), ("root", self.root)):
             yield ""
             yield f"in {name}:"
@@ -117,18 +119,7 @@ class Plan:
             "console": str(self.console),
             "stage2_sectors": self.programs.stage2_sectors,
             "disk_guid": str(self.disk.disk_guid),
-            "partitions": [
-                {
-                    "index": part.index,
-                    "name": part.name,
-                    "tag": TAGS[part.name],
-                    "type": str(part.type_guid),
-                    "guid": str(part.guid),
-                    "offset": part.offset,
-                    "size": part.size,
-                }
-                for part in self.disk.partitions
-            ],
+            "partitions": [{**part.data(), "tag": TAGS[part.name]} for part in self.disk.partitions],
             "loader": self.esp.data(),
             "root": self.root.data(),
             "warnings": list(self.warnings),
@@ -151,7 +142,7 @@ def plan(request: Request) -> Plan:
     tree = medium_tree(sources, request.console, time, modules)
     size = _size(request.size, tree)
     ids = ("usb", sources.name, str(request.console), str(size), *listing(tree))
-    disk = _disk(size, programs, ids)
+    disk = _disk(size, programs, ids, active=request.mbr_active)
     parts = {part.name: part for part in disk.partitions}
     esp = plan_esp(
         sources.boot_file(LOADER),
@@ -203,7 +194,7 @@ def _root_start() -> int:
     return ALIGNMENT + (ESP_SIZE + STAGE2_LIMIT) // SECTOR
 
 
-def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...]) -> gpt.GptDisk:
+def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...], *, active: bool) -> gpt.GptDisk:
     """Lay out the disk as format_image does: all but the reserved partition start and end at whole MiB."""
     end = gpt.last_usable(size) + 1
     reserved = end - RESERVED_SECTORS
@@ -219,6 +210,7 @@ def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...]) -> gpt.GptDis
         size_bytes=size,
         disk_guid=derived_uuid(*ids, "disk"),
         boot_code=programs.patched_pmbr(boot, derived_uuid(*ids, "pmbr")),
+        active=active,
         partitions=[
             gpt.Partition(
                 index=index,

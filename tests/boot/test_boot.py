@@ -305,6 +305,58 @@ class TestUefiCd:
         assert said["root"] == [f"cd volume=[SMARTOS_{platform.name.removeprefix('platform-')}]"]
 
 
+class TestHybrid:
+    """One image for disc and stick."""
+
+    @pytest.mark.parametrize("console", ["text", "ttyb"])
+    @pytest.mark.parametrize(
+        ("firmware", "bus", "started"),
+        [
+            ("bios", "usb", "isoboot"),
+            ("bios", "cd", "cdboot"),
+            ("uefi", "usb", "loader"),
+            ("uefi", "cd", "the El Torito image"),
+        ],
+    )
+    def test_boots(self, image, boot, built, platform, console, firmware, bus, started):
+        hybrid = image("iso", "-c", console, "--hybrid")
+        result = boot(hybrid, firmware=firmware, bus=bus)
+        said = check_boot(result, platform, console)
+        assert said["started from"] == [started]
+        assert said["root"] == [f"cd volume=[SMARTOS_{platform.name.removeprefix('platform-')}]"]
+        if started == "isoboot":
+            program = (built / "boot/isoboot").read_bytes()
+            first = partitions(hybrid)["boot"][2]
+            with hybrid.open("rb") as file:
+                file.seek(first * SECTOR)
+                assert file.read(len(program)) == program
+            assert [fields(line) for line in lines_of(result, "ttya", "PMBR")] == [
+                {
+                    "drive": "80",
+                    "version": "0200",
+                    "size": f"{-(-len(program) // SECTOR):04x}",
+                    "lba": f"{first:016x}",
+                }
+            ]
+            (line,) = lines_of(result, "ttya", "ISOBOOT")
+            assert fields(line)["loaded"] == "all"
+
+    def test_without_isoboot_a_bios_says_so(self, make, boot_fails, boot, built, platform, tmp_path):
+        lacking = shutil.copytree(built, tmp_path / "boot")
+        (lacking / "boot/isoboot").unlink()
+        hybrid = make("iso", tmp_path / "image", "-c", "ttya", "--hybrid", boot=lacking)
+        assert "PMBR-STANDIN-FAIL" in boot_fails(hybrid).ports["ttya"]
+        check_boot(boot(hybrid, firmware="uefi"), platform, "ttya")
+
+
+@pytest.mark.parametrize("firmware", ["bios", "uefi"])
+def test_an_active_entry_keeps_nobody_from_booting(image, boot, platform, firmware):
+    disk = image("usb", "-c", "ttya", "--mbr-active")
+    with disk.open("rb") as file:
+        assert file.read(SECTOR)[0x1BE] == 0x80
+    check_boot(boot(disk, firmware=firmware), platform, "ttya")
+
+
 @pytest.mark.parametrize("firmware", ["bios", "uefi"])
 def test_a_missing_module_is_noticed(make, boot_fails, platform, tmp_path, firmware):
     lacking = shutil.copytree(platform, tmp_path / "lacking")

@@ -84,6 +84,15 @@ def test_cdboot_has_room_for_its_table_and_needs_several_sectors(built):
     assert cdboot.endswith(b"TAIL")
 
 
+def test_isoboot_is_a_stage_2_that_ends_within_a_sector(built):
+    isoboot = (built / "boot/isoboot").read_bytes()
+    offset = isoboot.index(struct.pack("<I", MAGIC))
+    assert offset % 4 == 0
+    assert sum(struct.unpack_from("<III", isoboot, offset)) % 2**32 == 0
+    assert len(isoboot) % 512
+    assert isoboot.endswith(b"TAIL")
+
+
 def test_unix_is_an_elf64_file_that_multiboot_loaders_take(built):
     unix = (built / UNIX).read_bytes()
     assert unix[:5] == b"\x7fELF\x02"

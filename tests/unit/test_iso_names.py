@@ -1,7 +1,10 @@
 """The primary descriptor's names: sound, unique, sorted, and what cdboot and the loader look for."""
 
 import re
+import sys
+from itertools import pairwise
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -43,6 +46,45 @@ def test_clashes_keep_the_small_letters_as_they_are():
     assert mangled("A.b", "a.b") == ["A_001.B;1", "A.B;1"]
     assert mangled("a" * 40 + "1", "a" * 40 + "2") == ["A" * 30 + ".;1", "A" * 26 + "_001.;1"]
     assert mangled("x." + "e" * 28, "X." + "e" * 28) == ["X." + "E" * 28 + ";1", "X_001." + "E" * 12 + ";1"]
+
+
+def lines_run(function, *arguments):
+    """Return how many lines of Python a call runs: its work, on any machine."""
+    count = 0
+
+    def trace(_frame, event, _argument):
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        function(*arguments)
+    finally:
+        sys.settrace(before)
+    return count
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "a_rather_long_file_name_{}.ko",  # cut to many different names, whose numbers are then behind one
+        "the_numbers_are_cut_off_altogether_{}",
+        "{}",
+        "n" * 100 + "{}",
+        "a" * 24 + "{}_x",
+    ],
+)
+def test_many_names_take_linear_time(name):
+    work = []
+    for count in (1000, 2000, 4000):
+        names = [name.format(number + 9000) for number in range(count)]
+        primary = primary_names(dict.fromkeys(names, False))
+        assert len(set(primary.values())) == count
+        ordered = sorted(names, key=lambda name, primary=primary: sort_key(primary[name]))
+        work.append(lines_run(primary_names, dict.fromkeys(names, False)) + lines_run(shadowed_names, ordered))
+    assert all(after < 2.5 * before for before, after in pairwise(work))
 
 
 def test_long_names_leave_room_for_themselves():

@@ -16,6 +16,10 @@ import time
 import pytest
 import workspace
 
+from imagekit.content import Bytes, DiskFile
+from imagekit.formats import fat, gpt
+from imagekit.formats import iso as iso9660
+
 NAME = workspace.NAME
 DEFAULT_MAP = (
     "loader 12 1048576 268435456\n"
@@ -85,6 +89,41 @@ def test_the_boot_programs_are_patched_for_this_disk(ws):
         assert volume[71:82] == b"SMARTOSBOOT"
         assert struct.unpack_from("<I", volume, 0x1C) == (528384,)  # hidden sectors
     assert (ws / "x.usb").stat().st_blocks * 512 < 20_000_000
+
+
+def test_a_hybrid_image_is_the_same_disc_with_a_disk_around_it(ws):
+    """Where isoboot lies in both, only the system area and the padding differ; the partitions are files."""
+    shutil.copy(ws / "proto/boot/isoboot", ws / "proto.boot/boot/isoboot")
+    (ws / "proto.boot/boot/isoboot").chmod(0o444)
+    imagekit("iso", "-o", "plain.iso", cwd=ws)
+    imagekit("iso", "--hybrid", "-o", "hybrid.iso", cwd=ws)
+    plain, hybrid = ((ws / name).read_bytes() for name in ("plain.iso", "hybrid.iso"))
+    assert not any(plain[:32768])
+    backup = len(hybrid) - 33 * 512
+    assert len(plain) == len(hybrid)
+    assert plain[32768:backup] == hybrid[32768:backup]
+    disk = gpt.read(DiskFile(ws / "hybrid.iso"))
+    assert disk.notes == ()
+    isoboot = (ws / "proto/boot/isoboot").read_bytes()
+    found = {partition.name: disk.slice(partition).read() for partition in disk.partitions}
+    assert found["boot"].rstrip(b"\0") == isoboot.rstrip(b"\0")
+    loader = (ws / "proto.boot/boot/loader64.efi").read_bytes()
+    assert fat.read(Bytes(found["loader"]))["EFI/BOOT/BOOTX64.EFI"].content.read() == loader
+    files = iso9660.read(DiskFile(ws / "hybrid.iso"))
+    assert files["boot/isoboot"].content.read() == isoboot
+    assert files["boot/efiboot.img"].content.read() == found["loader"][: files["boot/efiboot.img"].content.size]
+
+
+def test_without_isoboot_a_hybrid_image_warns_and_a_plain_one_does_not(ws):
+    (ws / "proto/boot/isoboot").unlink()
+    assert "boot/isoboot is missing" in imagekit("iso", "--hybrid", "-n", cwd=ws).stderr
+    assert "isoboot" not in imagekit("iso", "-n", cwd=ws).stderr
+
+
+def test_what_is_no_isoboot_is_refused(ws):
+    (ws / "proto/boot/isoboot").write_bytes(b"x" * 5000)
+    assert "no valid multiboot header" in fails("iso", "--hybrid", cwd=ws)
+    assert not (ws / "output-iso").exists()
 
 
 def test_without_a_workspace_folders_are_named(ws, tmp_path):

@@ -24,6 +24,7 @@ def make(folder, *, archive=200_000, names=0):
         boot / "forth/brand-smartos.4th": b"\\ brand\n",
         folder / "proto.boot/etc/version/boot": f"{STAMP}\n".encode(),
         folder / "proto/boot/cdboot": rng.randbytes(5000),
+        folder / "proto/boot/isoboot": MULTIBOOT + random.Random(8).randbytes(2500),
         platform / "i86pc/kernel/amd64/unix": b"\x7fELF" + rng.randbytes(40_000),
         platform / "i86pc/amd64/boot_archive": rng.randbytes(archive),
         platform / "etc/version/platform": f"{STAMP}\n".encode(),

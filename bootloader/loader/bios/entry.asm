@@ -1,8 +1,8 @@
 ; boot/loader: the boot loader stand-in under BIOS.  This is its start: from real mode to 32-bit protected mode, where
 ; the C part runs (included at the end), and back for each call of the BIOS.
 ;
-; gptzfsboot and cdboot load it to 0x1000:0 and enter it there with the drive in dl and in eax the first sector of the
-; root partition, 0 on a CD.
+; gptzfsboot, cdboot and isoboot load it to 0x1000:0 and enter it there with the drive in dl and in eax the first sector
+; of the root partition; 0 on a CD, -1 on a disk that is an ISO 9660 volume.
 ;
 ; Conventional memory: 0x10000 this program, 0x40000 a buffer of 64 KiB for reads from disks, stack below 0x90000.
 ;

@@ -1,14 +1,16 @@
 /*
  * boot/loader: stands for the illumos boot loader under BIOS; disks, memory and screen through the BIOS.
  *
- * Its root is the partition that gptzfsboot was told of, or the CD.  Modules lie at 200 MiB and above, as the illumos
- * loader has them.
+ * Its root is the partition that gptzfsboot was told of, the CD, or the disk that isoboot came from.  Modules lie at
+ * 200 MiB and above, as the illumos loader has them.
  */
 #include "../port.h"
 #include "../standin.h"
 #include "fat32.h"
 
 enum { SECTOR = 512, CD_SECTOR = 2048, PAGE = 4096 };
+/* In the place of the root partition's first sector: an ISO 9660 volume. */
+static const uint32_t ON_CD = 0, ON_DISK = 0xffffffff;
 enum { COM1 = 0x3f8, LINE_STATUS = 5, CAN_SEND = 0x20 };
 /* Addresses; the first three are those of entry.asm. */
 enum { PROGRAM = 0x10000, PACKET = 0x10010, BUFFER = 0x40000, MODULES = 200 << 20 };
@@ -121,11 +123,11 @@ bios_main(uint32_t drive, uint32_t first)
 
 	memset(zeros_start, 0, (size_t)(zeros_end - zeros_start));
 	device = (uint8_t)drive;
-	disk = (struct disk){read_blocks, first ? SECTOR : CD_SECTOR, &device};
-	if (first == 0) {
+	disk = (struct disk){read_blocks, first == ON_CD ? CD_SECTOR : SECTOR, &device};
+	if (first == ON_CD || first == ON_DISK) {
 		if (!iso_open(&volume.iso, &disk))
-			fail("the CD has no ISO 9660 file system");
-		run("cdboot", &root, &volume);
+			fail("the %s has no ISO 9660 file system", first == ON_CD ? "CD" : "disk");
+		run(first == ON_CD ? "cdboot" : "isoboot", &root, &volume);
 	}
 	if (!gpt_find(&disk, first, &root))
 		fail("no partition begins at sector %d", (uint64_t)first);

@@ -3,6 +3,7 @@
  *
  * It finds its root as that does: the file system that this program came from, then each partition of the same disk in
  * the order of its GPT (or the CD that the El Torito image is on); the first that has /boot/defaults/loader.conf is it.
+ * A disk that begins with an ISO 9660 volume is that volume, whatever partitions lie over it (common/part.c there).
  */
 #include "../standin.h"
 #include "efi.h"
@@ -193,6 +194,10 @@ start_from_disk(EFI_HANDLE from, uint32_t number, const struct disk *disk, EFI_H
 
 	if (!gpt_entry(disk, number, &origin))
 		fail("partition %d, where this program came from, is not in the GPT", (uint64_t)number);
+	if (iso_open(&volume.iso, disk) && has_marker(&volume)) {
+		root = (struct place){0};
+		run(origin.name, &root, &volume);
+	}
 	if (is_root(from, &volume))
 		run(origin.name, &origin, &volume);
 	for (uint32_t other = 1; other <= 128; other++)

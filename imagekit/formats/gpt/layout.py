@@ -21,6 +21,9 @@ FIRST_USABLE = 34
 DEFAULT_ENTRIES = 9
 """What libefi writes: the entries of eight slices and of the reserved one."""
 
+MOST_ENTRIES = 128
+"""What nearly all other programs write; the UEFI specification asks for the room that they take."""
+
 EFI_SYSTEM = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b")
 ILLUMOS_BOOT = uuid.UUID("6a82cb45-1dd2-11b2-99a6-080020736631")
 ILLUMOS_ROOT = uuid.UUID("6a85cf4d-1dd2-11b2-99a6-080020736631")
@@ -36,6 +39,7 @@ NAME_UNITS = 36  # UTF-16 code units
 SLOTS = slice(0x1BE, 0x1FE)
 MBR_MARK = b"\x55\xaa"
 PROTECTIVE = 0xEE
+ACTIVE = 0x80  # status of a slot
 
 
 _GUID = construct.ExprAdapter(  # its first three fields are little-endian
@@ -104,6 +108,17 @@ class Partition:
     def size(self) -> int:
         """Its size in bytes."""
         return self.sectors * SECTOR
+
+    def data(self) -> dict[str, object]:
+        """Return it as data; offset and size are in bytes."""
+        return {
+            "index": self.index,
+            "name": self.name,
+            "type": str(self.type_guid),
+            "guid": str(self.guid),
+            "offset": self.offset,
+            "size": self.size,
+        }
 
     def __str__(self) -> str:
         return f"partition {self.index} ({self.name!r}, sectors {self.first_lba:,} to {self.last_lba:,})"

@@ -2,12 +2,13 @@
 
 import uuid
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagekit.content import Bytes, Composite, Content
 from imagekit.errors import PlanError
 from imagekit.formats.gpt.layout import (
+    ACTIVE,
     DEFAULT_ENTRIES,
     ENTRY,
     ENTRY_SIZE,
@@ -16,6 +17,7 @@ from imagekit.formats.gpt.layout import (
     HEADER_SIZE,
     MBR_MARK,
     MBR_SLOT,
+    MOST_ENTRIES,
     NAME_UNITS,
     PROTECTIVE,
     REVISION,
@@ -34,8 +36,10 @@ from imagekit.formats.gpt.layout import (
 class GptDisk:
     """The plan of a disk: its partitions, and a boot sector around the protective entry.
 
-    `boot_code` is a whole master boot record of 512 bytes; only its four partition slots are replaced.  PlanError when
-    the partitions overlap, leave the usable area, share an entry or a GUID, or when anything is out of its range.
+    `boot_code` is a whole master boot record of 512 bytes; only its four partition slots are replaced.  `active` marks
+    the protective entry as the one to boot from: against the UEFI specification (5.2.3), for BIOSes that look for one.
+    PlanError when the partitions overlap, leave the usable area, share an entry or a GUID, or when anything is out of
+    its range.
     """
 
     size_bytes: int
@@ -43,6 +47,7 @@ class GptDisk:
     partitions: Sequence[Partition]
     boot_code: bytes = bytes(510) + MBR_MARK
     entry_count: int = DEFAULT_ENTRIES
+    active: bool = False
 
     def __post_init__(self) -> None:
         smallest = (FIRST_USABLE + 1 + TAIL) * SECTOR
@@ -51,8 +56,8 @@ class GptDisk:
                 f"a disk of {self.size_bytes:,} bytes cannot carry a GPT",
                 hint=f"give a multiple of {SECTOR} bytes, at least {smallest:,}",
             )
-        if not 1 <= self.entry_count <= 128:
-            raise PlanError(f"a partition table of {self.entry_count} entries: 1 to 128 are possible")
+        if not 1 <= self.entry_count <= MOST_ENTRIES:
+            raise PlanError(f"a partition table of {self.entry_count} entries: 1 to {MOST_ENTRIES} are possible")
         if len(self.boot_code) != SECTOR or self.boot_code[-2:] != MBR_MARK:
             raise PlanError(
                 f"not a boot sector: {len(self.boot_code):,} bytes that end in '{self.boot_code[-2:].hex(' ')}'",
@@ -88,7 +93,7 @@ class GptDisk:
         """Return the boot sector with the protective entry, as illumos writes it, in its first slot."""
         slot = MBR_SLOT.build(
             {
-                "status": 0,
+                "status": ACTIVE if self.active else 0,
                 "first_chs": b"\x00\x02\x00",
                 "type": PROTECTIVE,
                 "last_chs": b"\xff\xff\xff",
@@ -113,6 +118,20 @@ class GptDisk:
             ((last_usable(self.size_bytes) + 1) * SECTOR, Bytes(array, "the backup GPT entries")),
             (last * SECTOR, Bytes(backup, "the backup GPT header")),
         ]
+
+    def lines(self) -> Iterator[str]:
+        """Yield the partitions as text."""
+        yield f"{'':2} {'NAME':10} {'FIRST LBA':>11} {'SECTORS':>11}  GUID"
+        for part in self.partitions:
+            yield f"{part.index:2} {part.name:10} {part.first_lba:11} {part.sectors:11}  {part.guid}"
+
+    def data(self) -> dict[str, object]:
+        """Return the disk as data; offsets and sizes are in bytes."""
+        return {
+            "guid": str(self.disk_guid),
+            "size": self.size_bytes,
+            "partitions": [part.data() for part in self.partitions],
+        }
 
     def content(self, contents: Mapping[int, Content] | None = None, origin: str = "disk") -> Composite:
         """Return the disk; `contents` are what the partitions hold, by index, each no larger than its partition."""

@@ -48,24 +48,44 @@ def primary_names(names: Mapping[str, bool]) -> dict[str, bytes]:
     """
     result: dict[str, bytes] = {}
     taken: set[tuple[str, str]] = set()
-    counters: dict[tuple[str, str], int] = {}
+    numbers = _Numbers(taken)
     # Of names that become one, the one in small letters stays as it is: the loader asks for those.  A name comes before
     # those that it is the start of (see shadowed_names).
     for name in sorted(names, key=lambda name: (d_characters(name), name != name.lower(), name)):
         limit = _LIMIT if len(name.encode("utf-8", "surrogateescape")) < _LONG else _SHORT_LIMIT
-        wanted = _cut(*_split(name, directory=names[name]), limit)
-        unique = wanted
-        while unique in taken:
-            number = counters[wanted] = counters.get(wanted, 0) + 1
-            # An underscore comes after all other d-characters, so the numbered name follows the one that it would clash
-            # with and those that start like that.
-            suffix = f"_{number:03}"
-            base, extension = _cut(*wanted, limit - len(suffix))
-            unique = (base + suffix, extension)
+        unique = _cut(*_split(name, directory=names[name]), limit)
+        if unique in taken:
+            unique = numbers.numbered(unique, limit)
         taken.add(unique)
         base, extension = unique
         result[name] = (base if names[name] else f"{base}.{extension};1").encode("ascii")
     return result
+
+
+class _Numbers:
+    """Gives numbers to names that are `taken`, in the order in which it is asked."""
+
+    def __init__(self, taken: set[tuple[str, str]]) -> None:
+        self._taken = taken
+        self._next: dict[tuple[str, str, int], int] = {}
+
+    def numbered(self, wanted: tuple[str, str], limit: int) -> tuple[str, str]:
+        """Return the name, cut, with the least number behind it that is free."""
+        digits = 3
+        while True:
+            # An underscore comes after all other d-characters, so the numbered name follows the one that it would clash
+            # with and those that start like that.
+            base, extension = _cut(*wanted, limit - 1 - digits)
+            # Counted by what is left of the names: very many may differ only in what is cut off.
+            key = base, extension, digits
+            first = 1 if digits == 3 else 10 ** (digits - 1)
+            for number in range(self._next.get(key, first), 10**digits):
+                unique = (f"{base}_{number:03}", extension)
+                if unique not in self._taken:
+                    self._next[key] = number + 1
+                    return unique
+            self._next[key] = 10**digits
+            digits += 1
 
 
 def sort_key(primary: bytes) -> tuple[bytes, bytes]:
@@ -82,13 +102,13 @@ def shadowed_names(ordered: Iterable[str]) -> list[tuple[str, str]]:
     starts with what it looks for, unless a dot follows there (illumos boot, libstand/cd9660.c, dirmatch).
     """
     position = {name: number for number, name in enumerate(ordered)}
-    by_name = sorted(position)
-    result = []
-    for number, name in enumerate(by_name):
-        for other in by_name[number + 1 :]:
-            if not other.startswith(name):
-                break
-            if position[other] < position[name] and other[len(name)] not in ".;":
-                result.append((name, other))
-                break
-    return result
+    result: dict[str, str] = {}
+    starts: list[str] = []  # names that the present one begins with, the longest last
+    for name in sorted(position):
+        while starts and not name.startswith(starts[-1]):
+            starts.pop()
+        for start in starts:
+            if start not in result and position[name] < position[start] and name[len(start)] not in ".;":
+                result[start] = name
+        starts.append(name)
+    return sorted(result.items())

@@ -1,6 +1,6 @@
 """What an ISO 9660 image will be: where everything stands, decided before a byte is written."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,6 +54,7 @@ class BootPlan:
 class IsoPlan:
     """A planned image: `size` in bytes, all extents in order, the boot entries, and what the user should know.
 
+    `files` says in which sector the data of a file starts, by path; files without data are not there.
     Nothing that is not listed in `extents` is written: system area, gaps and the padding at the end are zeros.
     """
 
@@ -64,11 +65,15 @@ class IsoPlan:
     boot: tuple[BootPlan, ...]
     warnings: tuple[str, ...]
     contents: tuple[Content, ...]
+    files: Mapping[str, int]
+
+    def pieces(self) -> list[tuple[int, Content]]:
+        """Return (offset in bytes, content) of all that is not zeros."""
+        return [(extent.sector * SECTOR, piece) for extent, piece in zip(self.extents, self.contents, strict=True)]
 
     def content(self) -> Composite:
         """Return the image; file contents are read while it is."""
-        pieces = [(extent.sector * SECTOR, piece) for extent, piece in zip(self.extents, self.contents, strict=True)]
-        return Composite(self.size, pieces, f"ISO 9660 volume {self.volume_id}")
+        return Composite(self.size, self.pieces(), f"ISO 9660 volume {self.volume_id}")
 
     def data(self) -> dict[str, Any]:
         """Return the plan as JSON can hold it."""

@@ -136,6 +136,7 @@ class _Writer:
             boot=boot,
             warnings=(*time_warnings(self._tree), *self._directories.warnings),
             contents=contents,
+            files=self._file_sectors,
         )
 
     def _place_files(self) -> None:
