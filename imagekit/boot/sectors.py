@@ -40,7 +40,7 @@ MULTIBOOT_SCAN = 32 * 1024
 _ROOT_LBA_OFFSET = 24
 """bss_end_addr and entry_addr of the header together: a 64 bit LBA (little-endian)."""
 
-_CURE = "take pmbr, gptzfsboot and isoboot from boot/ of a build's proto.boot or proto"
+_CURE = "take pmbr, gptzfsboot and isoboot from a build's proto.boot or proto, or name a folder of them with --boot"
 
 
 @dataclass(frozen=True, slots=True)
