@@ -399,6 +399,18 @@ def test_the_size_that_would_do_is_above_the_one_that_did_not(ws):
     assert "with usr.lgz still empty" in said.stdout
 
 
+def test_the_size_that_would_do_is_the_least_that_does(ws):
+    """For /usr, from below the least UFS that can be; and for / once usr.lgz is there."""
+    (ws / "proto/usr/bin/ls").write_bytes(random.Random(1).randbytes(2_000_000))
+    (ws / "imagekit.yaml").write_text("platform: {root-size: 12288, usr-size: 16384}\n")
+    for option, kib, dry in (("--usr-size", 100, ["-n"]), ("--root-size", 4500, [])):
+        said = imagekit("platform", option, kib, *dry, cwd=ws)
+        needed = int(re.search(rf"give {option} (\d+) \(KiB\) or more, or --fit", said.stderr)[1])
+        assert needed % 64 == 0
+        assert imagekit("platform", option, needed - 64, *dry, cwd=ws).returncode == 1
+        assert imagekit("platform", option, needed, *dry, cwd=ws).returncode == 0
+
+
 @pytest.mark.parametrize("kib", [2048, 4096, 8192])
 def test_a_small_usr_ends_in_fragments(ws, kib):
     """usr.lgz has no blocks of addresses then, and its end takes part of a block."""

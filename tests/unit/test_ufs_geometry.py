@@ -64,11 +64,14 @@ def test_groups_grow_with_the_disk_until_their_tables_fill_a_block():
         ({"size": 1000}, "1,000 bytes"),
         ({"size": 0}, "0 bytes"),
         ({"size": 2 << 40}, "at most"),
-        ({"size": 65536}, "fit"),
+        ({"size": 65536}, "1,024 sectors"),
+        ({"size": 1 << 20, "bytes_per_inode": 511}, "512 to 2,097,152"),
+        ({"size": 1 << 30, "bytes_per_inode": 2097153}, "512 to 2,097,152"),
         ({"size": 1 << 20, "block_size": 16384}, "16,384"),
         ({"size": 1 << 20, "block_size": 8192, "fragment_size": 512}, "512"),
         ({"size": 1 << 20, "fragment_size": 1000}, "1,000"),
         ({"size": 1 << 20, "bytes_per_inode": 100}, "100 bytes per inode"),
+        ({"size": 1 << 20, "bytes_per_inode": 2097152}, "no inode"),
     ],
 )
 def test_impossible_requests_are_refused(options, message):

@@ -25,7 +25,7 @@ class Space(NamedTuple):
 
 
 class Full(Exception):  # noqa: N818 - not an error yet: the plan makes it one, with what it knows
-    """Nothing that large is free."""
+    """Nothing that large is free; the text says what there is too little of."""
 
 
 def indirect_blocks(blocks: int, nindir: int) -> tuple[int, int, int]:
@@ -107,7 +107,7 @@ class Allocator:
             if self._cursor == self._end:
                 if not self._regions:
                     if count:
-                        raise Full
+                        raise Full("whole blocks are needed, and only parts of blocks are left")
                     break
                 self._cursor, self._end = self._regions.pop()
                 for leftover, begun in zip(self._leftover, self._begun, strict=True):

@@ -1,18 +1,25 @@
 """Whether a tree fits: what it takes, the smallest image that holds it, and what in it is largest."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from heapq import nlargest
 
 from imagekit.errors import PlanError
 from imagekit.formats.ufs.allocation import Full, space
-from imagekit.formats.ufs.geometry import SIZE_LIMIT, Geometry
+from imagekit.formats.ufs.geometry import SIZE_LIMIT, Geometry, NoRoomError
 from imagekit.formats.ufs.inventory import Inventory, Item
 from imagekit.formats.ufs.placement import place, too_large
 from imagekit.tree import Directory, Tree
 
 _KIB = 1024
 _SHOWN = 10
+
+_ROOMY = 1 << 30
+"""Bytes that are enough for the tables of every file system that can be."""
+
+_FINE_STEP, _COARSE_STEP, _COARSE_FROM = 64, 1000, 10_000
+"""KiB: the sizes to choose from are multiples of the fine step, and from there on of the coarse one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,9 +43,15 @@ class Demand:
             inodes += 1
         return cls(fragments, inodes)
 
-    def fits(self, geometry: Geometry) -> bool:
-        """Tell whether the sums allow it; how blocks can be shared may still forbid it."""
-        return self.fragments <= geometry.dsize and self.inodes <= geometry.inodes - 2
+    def shortage(self, geometry: Geometry) -> str:
+        """Say what there is too little of, "" when the sums allow it; how blocks can be shared may still forbid it."""
+        short = []
+        if self.inodes > geometry.inodes - 2:
+            short.append(f"{self.inodes:,} inodes are needed, {geometry.inodes - 2:,} are there")
+        if self.fragments > geometry.dsize:
+            room, taken = geometry.dsize * geometry.fsize // _KIB, -(-self.fragments * geometry.fsize // _KIB)
+            short.append(f"{taken:,} KiB of data are needed, {room:,} KiB are there")
+        return "; ".join(short)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,16 +90,10 @@ class Largest:
 class ImageTooSmallError(PlanError):
     """The tree does not fit: `needed` is the size in KiB that would do, `largest` says what to look at."""
 
-    def __init__(self, demand: Demand, geometry: Geometry, needed: int, largest: Largest) -> None:
-        size = geometry.image_size // _KIB
-        short = []
-        if demand.inodes > geometry.inodes - 2:
-            short.append(f"{demand.inodes:,} inodes are needed, {geometry.inodes - 2:,} are there")
-        if demand.fragments > geometry.dsize or not short:
-            room, taken = geometry.dsize * geometry.fsize // _KIB, -(-demand.fragments * geometry.fsize // _KIB)
-            short.append(f"{taken:,} KiB of data are needed, {room:,} KiB are there")
+    def __init__(self, size: int, short: str, needed: int, largest: Largest) -> None:
+        """Say of an image of `size` bytes what it is `short` of."""
         super().__init__(
-            f"the tree does not fit into a UFS of {size:,} KiB: {'; '.join(short)}\n{largest}",
+            f"the tree does not fit into a UFS of {size // _KIB:,} KiB: {short}\n{largest}",
             hint=f"{needed:,} KiB would do",
         )
         self.needed = needed
@@ -106,62 +113,36 @@ def needed_size(
 
     It is a multiple of 64 KiB, from 10,000 KiB on of 1,000 KiB.  Raise PlanError when no UFS can hold the tree.
     """
+    shape = partial(Geometry.of, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
     inventory = Inventory.of(tree, block_size=block_size, time=0)
+    least = Demand.of(inventory.items, block_size, fragment_size)
     return size_for(
-        inventory,
-        block_size=block_size,
-        fragment_size=fragment_size,
-        bytes_per_inode=bytes_per_inode,
-        free_bytes=free_bytes,
-        free_inodes=free_inodes,
+        inventory, Demand(least.fragments + -(-free_bytes // fragment_size), least.inodes + free_inodes), shape
     )
 
 
-def size_for(
-    inventory: Inventory,
-    *,
-    block_size: int,
-    fragment_size: int,
-    bytes_per_inode: int | None,
-    free_bytes: int = 0,
-    free_inodes: int = 0,
-    above: int = 0,
-) -> int:
-    """Do the work of needed_size for a tree of which stock was taken; the size is above `above` bytes."""
-    least = Demand.of(inventory.items, block_size, fragment_size)
-    demand = Demand(least.fragments + -(-free_bytes // fragment_size), least.inodes + free_inodes)
+def size_for(inventory: Inventory, demand: Demand, shape: Callable[[int], Geometry], *, above: int = 0) -> int:
+    """Return the least size in KiB that is above `above` bytes, meets the demand, and takes the inventory.
 
-    def geometry(kib: int) -> Geometry:
-        return Geometry.of(
-            kib * _KIB, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode
-        )
-
-    def enough(kib: int) -> bool:
+    `shape` returns the geometry for a size in bytes.  Raise PlanError when no size will do.
+    """
+    fragment = shape(_ROOMY).fsize  # raises what no size would mend
+    # A larger image can hold less (its groups are cut otherwise), so sizes are tried one by one.
+    for kib in _sizes(max(above, demand.fragments * fragment)):
         try:
-            return kib * _KIB > above and demand.fits(geometry(kib))
-        except PlanError:  # too small for any file system
-            return False
+            geometry = shape(kib * _KIB)
+            if not demand.shortage(geometry):
+                place(inventory, geometry)
+                return kib
+        except (NoRoomError, Full):
+            pass
+    raise PlanError(f"no UFS holds this tree: it would need more than {SIZE_LIMIT:,} bytes")
 
-    geometry(1 << 20)  # raises what no size would mend
-    step = 64
-    low = demand.fragments * fragment_size // _KIB
-    high = max(low, step)
-    while not enough(high):
-        low, high = high, high + max(high // 8, step)
-        if high * _KIB > SIZE_LIMIT:
-            raise PlanError(f"no UFS holds this tree: it would need more than {SIZE_LIMIT:,} bytes")
-    if high >= 10_000:
-        step = 1000
-    low, high = low // step, -(-high // step)
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if enough(middle * step) else (middle, high)
-    while True:
-        if enough(high * step):
-            try:
-                place(inventory, geometry(high * step))
-            except Full:
-                pass
-            else:
-                return high * step
-        high += 1
+
+def _sizes(above: int) -> Iterator[int]:
+    """Yield the sizes in KiB to choose from that are above so many bytes, in order."""
+    kib = above // _KIB
+    while kib * _KIB < SIZE_LIMIT:
+        fine = kib + _FINE_STEP - kib % _FINE_STEP
+        kib = fine if fine < _COARSE_FROM else kib + _COARSE_STEP - kib % _COARSE_STEP
+        yield kib

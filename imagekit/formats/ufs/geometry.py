@@ -20,6 +20,10 @@ from imagekit.formats.ufs.layout import (
     SUPERBLOCK_SIZE,
 )
 
+_LEAST_SECTORS = 1024
+_LEAST_PER_INODE, _MOST_PER_INODE = SECTOR, 2 << 20
+"""What mkfs and newfs take: sectors of a file system, bytes per inode."""
+
 _GIB_SECTORS = 2 * 1024 * 1024
 _DEFAULT_CPG = 16
 _GROUP_FIXED = GROUP_TABLES + 4
@@ -27,6 +31,10 @@ _GROUP_FIXED = GROUP_TABLES + 4
 
 SIZE_LIMIT = 1 << 40
 """Bytes: larger file systems need the multi-terabyte layout."""
+
+
+class NoRoomError(PlanError):
+    """An image is too small for its own tables: no tree at all fits into it."""
 
 
 def _ceil(count: int, unit: int) -> int:
@@ -85,11 +93,16 @@ class Geometry:
     def of(
         cls, size: int, *, block_size: int = 4096, fragment_size: int = 1024, bytes_per_inode: int | None = None
     ) -> Self:
-        """Return the geometry that newfs gives a lofi file of `size` bytes; raise PlanError when it has none."""
+        """Return the geometry that newfs gives a lofi file of `size` bytes.
+
+        Raise PlanError for what newfs does not take, NoRoomError where a larger image would do.
+        """
+        check_request(size, block_size, fragment_size, bytes_per_inode)
         nbpi = default_bytes_per_inode(size) if bytes_per_inode is None else bytes_per_inode
-        _check_request(size, block_size, fragment_size, nbpi)
         cylinders, nsect = lofi_disk(size)
         sectors = cylinders * nsect
+        if sectors < _LEAST_SECTORS:
+            raise NoRoomError(f"{size:,} bytes are too few for a UFS: newfs takes {_LEAST_SECTORS:,} sectors or more")
         frag, nspf, inopb = block_size // fragment_size, fragment_size // SECTOR, block_size // INODE_SIZE
         inopf = inopb // frag
         sblkno = round_up(_ceil(SUPERBLOCK_OFFSET + SUPERBLOCK_ROOM, fragment_size), frag)
@@ -109,8 +122,6 @@ class Geometry:
             ncyl = ncg * cpg
             total = ncyl * nsect // nspf
         cssize = round_up(ncg * 16, fragment_size)
-        if ncg < 1 or total < dblkno + _ceil(cssize, fragment_size):
-            raise PlanError(f"{size:,} bytes are too few for a UFS: its inode table alone does not fit")
         return cls(
             image_size=size,
             bsize=block_size,
@@ -194,9 +205,9 @@ class _Shape:
     def inodes_per_group(self, cpg: int) -> int:
         return round_up((cpg * self.spc * SECTOR - self.metadata()) // self.nbpi, self.inopb)
 
-    def group_size(self, cpg: int, inodes: int | None = None) -> int:
+    def group_size(self, cpg: int) -> int:
         """CGSIZE: bytes of the group block with its tables."""
-        inodes = self.inodes_per_group(cpg) if inodes is None else inodes
+        inodes = self.inodes_per_group(cpg)
         fragments = cpg * self.spc * SECTOR // self.fsize
         return _GROUP_FIXED + 4 * cpg + 2 * NRPOS * cpg + _ceil(inodes, 8) + _ceil(fragments, 8)
 
@@ -210,24 +221,15 @@ class _Shape:
         while unit > 1 and left % 2 == 0:
             unit, left = unit // 2, left // 2
         cpg = round_up(max(wanted, 1), unit)
-        while cpg > 0 and (self.inodes_per_group(cpg) > self.most_inodes or self.group_size(cpg) > self.bsize):
+        while self.inodes_per_group(cpg) > self.most_inodes or self.group_size(cpg) > self.bsize:
             cpg -= unit
-        least = round_up(_ceil(self.metadata() // SECTOR, self.spc), unit)
-        inodes = min(round_up(self.spc * SECTOR // INODE_SIZE, self.inopb), self.most_inodes)
-        if (
-            cpg < least
-            or self.inodes_per_group(cpg) < 1
-            or self.inodes_per_group(least) > self.most_inodes
-            or self.group_size(least, inodes) > self.bsize
-        ):
-            raise PlanError(
-                f"no cylinder group fits: {self.nbpi:,} bytes per inode with blocks of {self.bsize:,} bytes",
-                hint="more bytes per inode (newfs -i) make the inode tables smaller",
-            )
+        if self.inodes_per_group(cpg) < 1:
+            raise NoRoomError(f"a cylinder group would have no inode at {self.nbpi:,} bytes per inode")
         return cpg
 
 
-def _check_request(size: int, bsize: int, fsize: int, nbpi: int) -> None:
+def check_request(size: int, bsize: int, fsize: int, nbpi: int | None) -> None:
+    """Raise PlanError for an image size or for parameters, all in bytes, that newfs does not take whatever is in it."""
     if size % SECTOR or size <= 0:
         raise PlanError(f"a UFS image cannot have {size:,} bytes", hint="its size is a multiple of 512 bytes")
     if size > SIZE_LIMIT:
@@ -238,5 +240,7 @@ def _check_request(size: int, bsize: int, fsize: int, nbpi: int) -> None:
         raise PlanError(
             f"fragments of {fsize:,} bytes cannot be in blocks of {bsize:,}", hint="1, 2, 4 or 8 make a block"
         )
-    if nbpi < INODE_SIZE:
-        raise PlanError(f"{nbpi:,} bytes per inode are too few", hint=f"an inode alone takes {INODE_SIZE}")
+    if nbpi is not None and not _LEAST_PER_INODE <= nbpi <= _MOST_PER_INODE:
+        raise PlanError(
+            f"{nbpi:,} bytes per inode cannot be", hint=f"newfs takes {_LEAST_PER_INODE:,} to {_MOST_PER_INODE:,}"
+        )

@@ -45,21 +45,20 @@ class _Numbers:
 
     def take(self, position: int) -> int:
         """Take a number from the group that holds the fragment `position`, or one near it; raise Full."""
-        number = self._next
-        first = position // self._fpg * self._ipg
-        if number < first:
-            self._passed.append(range(number, first))
-            number = first
-        if number < self._end:
-            self._next = number + 1
-            return number
+        first = min(position // self._fpg * self._ipg, self._end)
+        if self._next < first:
+            self._passed.append(range(self._next, first))
+            self._next = first
+        if self._next < self._end:
+            self._next += 1
+            return self._next - 1
         while self._passed:
             numbers = self._passed[-1]
             if numbers:
                 self._passed[-1] = numbers[1:]
                 return numbers[0]
             self._passed.pop()
-        raise Full
+        raise Full("all inodes are used")
 
 
 def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocator]:

@@ -2,13 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import Any, Literal
 
 from imagekit.content import Composite
 from imagekit.errors import PlanError
 from imagekit.formats.ufs.allocation import Full, Run
+from imagekit.formats.ufs.audit import audit
 from imagekit.formats.ufs.fit import Demand, ImageTooSmallError, Largest, size_for
-from imagekit.formats.ufs.geometry import Geometry
+from imagekit.formats.ufs.geometry import Geometry, NoRoomError, check_request
 from imagekit.formats.ufs.inventory import Inventory, Names
 from imagekit.formats.ufs.placement import Node, place
 from imagekit.formats.ufs.writer import render
@@ -150,20 +152,21 @@ def plan(
         )
     if not 0 <= minfree <= 99:
         raise PlanError(f"{minfree} percent cannot be kept free", hint="0..99 can")
-    geometry = Geometry.of(size, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
+    check_request(size, block_size, fragment_size, bytes_per_inode)
     inventory = Inventory.of(tree, block_size=block_size, time=time, last=last)
     demand = Demand.of(inventory.items, block_size, fragment_size)
+    shape = partial(Geometry.of, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
     try:
-        if not demand.fits(geometry):
-            raise Full  # noqa: TRY301 - one way out for both ways of not fitting
+        geometry = shape(size)
+        if short := demand.shortage(geometry):
+            raise Full(short)  # noqa: TRY301 - one way out for all ways of not fitting
         nodes, allocator = place(inventory, geometry)
-    except Full:
-        needed = size_for(
-            inventory, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode, above=size
-        )
+    except (Full, NoRoomError) as error:
+        needed = size_for(inventory, demand, shape, above=size)
         largest = Largest.of(inventory.items, block_size, fragment_size)
-        raise ImageTooSmallError(demand, geometry, needed, largest) from None
+        raise ImageTooSmallError(size, str(error), needed, largest) from None
     free = bytes(allocator.free)
+    audit(geometry, nodes, free)
     free_blocks = free.count((1 << geometry.frag) - 1)
     free_fragments = geometry.dsize - demand.fragments
     return Plan(
