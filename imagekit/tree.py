@@ -6,7 +6,7 @@ Tree keeps them by path, in the order in which they were added, the root first.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from imagekit.content import Content
 from imagekit.errors import InputError
@@ -88,6 +88,15 @@ class Special(Entry):
     mode: int = 0o600
 
 
+class HardLinkError(InputError):
+    """A hard link leads to no inode: `found` says what it leads to, at the path `target`."""
+
+    def __init__(self, path: str, target: str, found: Literal["nothing", "a directory", "itself"]) -> None:
+        super().__init__(f"a hard link to {found}: /{target}", where=f"/{path}")
+        self.target = target
+        self.found = found
+
+
 def check_path(path: str) -> None:
     """Raise InputError unless `path` can stand in a Tree."""
     # Few paths have a dot or a slash in such a place: only those are taken apart.
@@ -105,10 +114,15 @@ class Tree:
     root: Directory = field(default_factory=lambda: Directory(path=""))
     _entries: dict[str, Entry] = field(init=False, repr=False)
     _children: dict[str, list[str]] = field(init=False, repr=False)
+    _inodes: dict[str, str] = field(init=False, repr=False, compare=False)
+    """What `inode` found out about hard links, so that a chain of them is followed once."""
+    _broken: dict[str, HardLinkError] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         self._entries = {"": self.root}
         self._children = {"": []}
+        self._inodes = {}
+        self._broken = {}
 
     @classmethod
     def of(cls, entries: Iterable[Entry], root: Directory | None = None) -> "Tree":
@@ -129,6 +143,7 @@ class Tree:
             holder = self._entries.get(parent)
             found = f"is a {holder.KIND}" if holder else "is missing"
             raise InputError(f"/{path} has no directory to be in: /{parent} {found}", where=f"/{path}")
+        self._broken.clear()
         self._entries[path] = entry
         self._children[parent].append(path)
         if isinstance(entry, Directory):
@@ -150,6 +165,7 @@ class Tree:
         elif isinstance(old, Directory) != isinstance(entry, Directory):
             raise InputError(f"a {entry.KIND} cannot replace a {old.KIND}", where=f"/{entry.path}")
         else:
+            self._forget_links()
             self._entries[entry.path] = entry
             if not entry.path:
                 assert isinstance(entry, Directory)
@@ -157,6 +173,7 @@ class Tree:
 
     def remove(self, path: str) -> None:
         """Remove an entry and all below it."""
+        self._forget_links()
         self._children[self._entries[path].parent].remove(path)
         below = [path]
         while below:
@@ -167,6 +184,36 @@ class Tree:
     def get(self, path: str) -> Entry | None:
         """Return the entry at `path`, or None; links are not followed."""
         return self._entries.get(path)
+
+    def inode(self, path: str) -> Entry:
+        """Return what the name `path` stands for: the entry there, or what its hard link leads to, over others too.
+
+        Raise KeyError when nothing is there, HardLinkError when the link leads to no file, link or device.
+        """
+        chain: dict[str, None] = {}
+        entry = self._entries[path]
+        while isinstance(entry, HardLink):
+            known = self._inodes.get(entry.path)
+            if known is not None:
+                entry = self._entries[known]
+                break
+            chain[entry.path] = None
+            error = self._broken.get(entry.path)
+            target = self._entries.get(entry.target)
+            if error is None and (target is None or isinstance(target, Directory) or target.path in chain):
+                found = "nothing" if target is None else "a directory" if isinstance(target, Directory) else "itself"
+                error = HardLinkError(path, entry.target, found)
+            if error is not None:
+                self._broken |= dict.fromkeys(chain, error)
+                raise HardLinkError(path, error.target, error.found)
+            assert target is not None
+            entry = target
+        self._inodes |= dict.fromkeys(chain, entry.path)
+        return entry
+
+    def _forget_links(self) -> None:
+        self._inodes.clear()
+        self._broken.clear()
 
     def __getitem__(self, path: str) -> Entry:
         return self._entries[path]

@@ -10,7 +10,7 @@ from imagekit.disk import reporting_errors
 from imagekit.errors import InputError, PlanError
 from imagekit.interrupts import held
 from imagekit.output import OutputFolder, Outputs, put_in_place
-from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Special, Symlink, Tree
 
 _SPECIAL = {stat.S_IFBLK: "b", stat.S_IFCHR: "c", stat.S_IFIFO: "p", stat.S_IFSOCK: "s"}
 _SPECIAL_NAMES = {"b": "block device", "c": "character device", "p": "fifo", "s": "socket"}
@@ -197,23 +197,20 @@ def _lay_out(tree: Tree, top: Path, skipped: set[str], mask: int) -> None:
 
 
 def _link(tree: Tree, top: Path, links: list[HardLink], skipped: set[str]) -> None:
-    """Make the hard links; of those to other hard links, when these are made."""
-    waiting = {entry.path: entry for entry in links}
-    while waiting:
-        ready = [entry for entry in waiting.values() if entry.target not in waiting]
-        if not ready:
-            raise PlanError(f"the hard link leads in a circle: /{next(iter(waiting))}")
-        for entry in ready:
-            del waiting[entry.path]
-            target = tree.get(entry.target)
-            if target is None or isinstance(target, Directory):
-                found = "nothing" if target is None else "a directory"
-                raise PlanError(f"found a hard link to /{entry.target}, which is {found}", where=f"/{entry.path}")
-            if entry.target in skipped:
-                skipped.add(entry.path)
-                continue
-            with reporting_errors(top / entry.path):
-                os.link(top / entry.target, top / entry.path, follow_symlinks=False)
+    """Make the hard links, but those to what was skipped."""
+    for link in links:
+        try:
+            inode = tree.inode(link.path)
+        except HardLinkError as error:
+            if error.found == "itself":
+                raise PlanError(f"the hard link leads in a circle: /{link.path}") from None
+            found = f"found a hard link to /{error.target}, which is {error.found}"
+            raise PlanError(found, where=f"/{link.path}") from None
+        if inode.path in skipped:
+            skipped.add(link.path)
+            continue
+        with reporting_errors(top / link.path):
+            os.link(top / inode.path, top / link.path, follow_symlinks=False)
 
 
 def _write(content: Content, place: Path) -> None:

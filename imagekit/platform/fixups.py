@@ -113,7 +113,7 @@ def lay_below_usr(root: Tree, usr: Tree, time: int) -> list[str]:
     for path in BELOW_USR:
         entry = usr.get(path)
         if isinstance(entry, HardLink):
-            entry = replace(usr[entry.target], path=path)
+            entry = replace(usr.inode(path), path=path)
         if entry is None or isinstance(entry, Directory):
             missing.append(f"usr/{path}")
             continue

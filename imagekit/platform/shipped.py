@@ -6,7 +6,7 @@ from operator import itemgetter
 
 from imagekit.content import Content, Deferred
 from imagekit.errors import PlanError
-from imagekit.tree import File, HardLink, Tree
+from imagekit.tree import File, Tree
 
 PATH = "usr/share/smartos/manifest"
 
@@ -18,9 +18,9 @@ def shipped_files(tree: Tree) -> Deferred:
     """
     files: list[tuple[bytes, File]] = []
     for entry in tree:
-        target = tree[entry.target] if isinstance(entry, HardLink) else entry
-        if isinstance(target, File):
-            files.append((entry.path.encode("utf-8", "surrogateescape"), target))
+        inode = tree.inode(entry.path)
+        if isinstance(inode, File):
+            files.append((entry.path.encode("utf-8", "surrogateescape"), inode))
     files.sort(key=itemgetter(0))
     if any(b"\n" in path for path, _ in files):
         raise PlanError("a file name holds a newline, and the list of shipped files has a line a file")

@@ -1,8 +1,12 @@
+import contextlib
+
 import pytest
 
 from imagekit.content import Bytes
-from imagekit.errors import InputError
-from imagekit.tree import Directory, File, HardLink, Symlink, Tree
+from imagekit.errors import InputError, PlanError
+from imagekit.formats import fat, folder, tar, ufs
+from imagekit.formats.iso import inodes as iso
+from imagekit.tree import Directory, File, HardLink, HardLinkError, Symlink, Tree
 
 
 def sample():
@@ -77,3 +81,96 @@ def test_a_copy_goes_its_own_way():
     copy.remove("b")
     copy.replace(File(path="c", content=Bytes(b"3")))
     assert [entry.path for entry in tree] == ["", "b", "b/z", "b/a", "a", "b-link"]
+
+
+def chain(count, last):
+    """Return a tree of hard links, each to the next, the last to `last`."""
+    tree = Tree.of([Directory(path="d"), Symlink(path="s", target="x")])
+    for index in range(count):
+        tree.add(HardLink(path=f"{index}", target=f"{index + 1}" if index < count - 1 else last))
+    return tree
+
+
+def test_an_inode_is_found_over_hard_links():
+    tree = sample()
+    tree.add(HardLink(path="c", target="b-link"))
+    for path in ("b/a", "b-link", "c"):
+        assert tree.inode(path) is tree["b/a"]
+    assert tree.inode("a") is tree["a"]
+    assert tree.inode("") is tree.root
+    assert chain(9, "s").inode("0").path == "s"
+    with pytest.raises(KeyError):
+        tree.inode("nowhere")
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        ("none", "a hard link to nothing: /none"),
+        ("d", "a hard link to a directory: /d"),
+        ("", "a hard link to a directory: /"),
+        ("0", "a hard link to itself: /0"),
+        ("2", "a hard link to itself: /2"),
+    ],
+)
+def test_hard_links_that_lead_to_no_inode(last, said):
+    tree = chain(4, last)
+    for path in ("0", "1", "0"):
+        with pytest.raises(HardLinkError) as failure:
+            tree.inode(path)
+        assert str(failure.value) == f"/{path}: {said}"
+
+
+def test_what_was_found_out_about_links_is_forgotten_when_the_tree_changes():
+    tree = chain(3, "late")
+    with pytest.raises(HardLinkError):
+        tree.inode("0")
+    tree.add(File(path="late", content=Bytes(b"1")))
+    assert tree.inode("0") is tree["late"]
+    tree.replace(File(path="late", content=Bytes(b"2")))
+    assert tree.inode("0").content.read() == b"2"
+    copy = tree.copy()
+    tree.replace(File(path="1", content=Bytes(b"3")))
+    assert tree.inode("0") is tree["1"]
+    assert copy.inode("0") is copy["late"]
+    tree.remove("1")
+    with pytest.raises(HardLinkError, match="to nothing: /1"):
+        tree.inode("0")
+
+
+class Counting(dict):
+    """A dictionary that counts how often it is looked at."""
+
+    looks = 0
+
+    def get(self, key, default=None):
+        self.looks += 1
+        return super().get(key, default)
+
+
+@pytest.mark.parametrize("last", ["s", "none", "d", "0"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_chains_are_followed_once(last, backwards):
+    tree = chain(2000, last)
+    tree._entries = Counting(tree._entries)
+    for index in range(2000)[:: -1 if backwards else 1]:
+        with contextlib.suppress(HardLinkError):
+            tree.inode(f"{index}")
+    assert 0 < tree._entries.looks <= 2 * 2000
+
+
+@pytest.mark.parametrize("last", ["s", "none", "0"])
+def test_writers_follow_chains_once(last, tmp_path):
+    plans = {
+        "tar": tar.plan,
+        "ufs": lambda tree: ufs.plan(tree, 4 << 20, time=0),
+        "iso": lambda tree: iso.InodeTable(tree).check(),
+        "fat": lambda tree: fat.plan(tree, 64 << 20, label="X", volume_id=1),
+        "folder": lambda tree: folder.extract(tree, tmp_path / "folder"),
+    }
+    for name, plan in plans.items():
+        tree = chain(2000, last)
+        tree._entries = Counting(tree._entries)
+        with contextlib.suppress(PlanError):
+            plan(tree)
+        assert 0 < tree._entries.looks <= 20 * 2000, name

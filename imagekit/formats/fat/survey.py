@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from imagekit.errors import PlanError
 from imagekit.formats.fat import names
 from imagekit.formats.fat.layout import MAX_DIRECTORY_RECORDS, MAX_FILE_SIZE, MAX_PATH, RECORD_SIZE
-from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Symlink, Tree
 
 
 @dataclass(slots=True)
@@ -82,9 +82,13 @@ def _stored(tree: Tree, entry: Entry, faults: list[PlanError]) -> Directory | Fi
         return entry
     stored = entry
     if isinstance(entry, HardLink):
-        target = tree.get(entry.target)
+        try:
+            target = tree.inode(entry.path)
+        except HardLinkError as error:
+            report(f"a hard link to /{error.target}, which is {error.found}")
+            return None
         if not isinstance(target, File):
-            report(f"a hard link to /{entry.target}, which is {f'a {target.KIND}' if target else 'missing'}")
+            report(f"a hard link to /{target.path}, which is a {target.KIND}")
             return None
         stored = File(path=entry.path, content=target.content, mode=target.mode, mtime=target.mtime)
     if not isinstance(stored, File):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from imagekit.content import Content, DiskFile
 from imagekit.errors import PlanError
 from imagekit.formats.iso.layout import EARLIEST, LATEST
-from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLinkError, Special, Symlink, Tree
 
 FILE_LIMIT = 0xFFFFFFFF
 """Bytes of the largest file in one extent; the illumos loader reads no file of several."""
@@ -93,16 +93,11 @@ class InodeTable:
 
     def _owner(self, entry: Entry) -> str:
         """Return the path of what the entry is a name of; follow hard links."""
-        seen = {entry.path}
-        while isinstance(entry, HardLink):
-            target = self._tree.get(entry.target)
-            if target is None or isinstance(target, Directory) or target.path in seen:
-                found = "nothing" if target is None else "a directory" if isinstance(target, Directory) else "itself"
-                self._problems.append(f"/{entry.path} is a hard link to /{entry.target}, which is {found}")
-                return entry.path
-            entry = target
-            seen.add(entry.path)
-        return entry.path
+        try:
+            return self._tree.inode(entry.path).path
+        except HardLinkError as error:
+            self._problems.append(f"/{entry.path} is a hard link to /{error.target}, which is {error.found}")
+            return entry.path
 
     def _check(self, entry: Entry) -> None:
         where = f"/{entry.path}"

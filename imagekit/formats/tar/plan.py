@@ -6,7 +6,7 @@ from dataclasses import replace
 from imagekit.content import Bytes, Composite, Content
 from imagekit.errors import PlanError
 from imagekit.formats.tar import layout
-from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Special, Symlink, Tree
 
 _LARGEST_ID = 8**7 - 1
 _LARGEST_NUMBER = 8**11 - 1  # of a size in bytes, or of a time in seconds since 1970
@@ -23,11 +23,11 @@ def plan(tree: Tree, origin: str = "archive.tar") -> Composite:
     start = end = 0  # the run of headers that is being gathered
     headers: list[bytes] = []
     first_names: dict[str, str] = {}  # of what has hard links: the name that carries it, by the path of the inode
-    linked = {_linked(tree, entry).path for entry in tree if isinstance(entry, HardLink)}
+    linked = {_inode(tree, entry).path for entry in tree if isinstance(entry, HardLink)}
     for entry in tree:
         if not entry.path:
             continue
-        inode = _linked(tree, entry)
+        inode = _inode(tree, entry)
         carrier = first_names.setdefault(inode.path, entry.path) if inode.path in linked else entry.path
         content = inode.content if isinstance(inode, File) and carrier == entry.path else None
         header = _header(inode, entry.path, content.size if content else 0, None if carrier == entry.path else carrier)
@@ -44,17 +44,12 @@ def plan(tree: Tree, origin: str = "archive.tar") -> Composite:
     return Composite(size, pieces, origin)
 
 
-def _linked(tree: Tree, entry: Entry) -> Entry:
+def _inode(tree: Tree, entry: Entry) -> Entry:
     """Return what an entry is a name of: itself, but for a hard link."""
-    seen = set()
-    while isinstance(entry, HardLink):
-        seen.add(entry.path)
-        target = tree.get(entry.target)
-        if target is None or target.path in seen or isinstance(target, Directory):
-            found = "a directory" if isinstance(target, Directory) else "itself" if target else "nothing"
-            raise PlanError(f"a hard link to {found}: /{entry.target}", where=f"/{entry.path}")
-        entry = target
-    return entry
+    try:
+        return tree.inode(entry.path)
+    except HardLinkError as error:
+        raise PlanError(error.what, where=error.where) from None
 
 
 def _header(inode: Entry, path: str, size: int, hard_link: str | None) -> bytes:

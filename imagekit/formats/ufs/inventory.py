@@ -12,7 +12,7 @@ from imagekit.content import Bytes, Content
 from imagekit.errors import PlanError
 from imagekit.formats.ufs import layout
 from imagekit.formats.ufs.directory import packed_size
-from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Special, Symlink, Tree
 
 LOST_FOUND = "lost+found"
 _SHOWN = 20
@@ -96,19 +96,16 @@ class _Survey:
         for link in self._tree:
             if not isinstance(link, HardLink):
                 continue
-            seen: set[str] = set()
-            target: Entry | None = link
-            while isinstance(target, HardLink) and target.path not in seen:
-                seen.add(target.path)
-                target = self._tree.get(target.target)
-            if isinstance(target, HardLink):
-                self._problem(link.path, "is a hard link that leads back to itself")
-            elif target is None or isinstance(target, Directory):
-                found = "is a directory" if target else "is not in the tree"
-                self._problem(link.path, f"is a hard link to /{link.target}, which {found}")
+            try:
+                inode = self._tree.inode(link.path)
+            except HardLinkError as error:
+                found = {"nothing": "is not in the tree", "itself": "leads back to itself"}.get(
+                    error.found, f"is {error.found}"
+                )
+                self._problem(link.path, f"is a hard link to /{error.target}, which {found}")
             else:
-                counts[target.path] = counts.get(target.path, 0) + 1
-                targets[link.path] = target.path
+                counts[inode.path] = counts.get(inode.path, 0) + 1
+                targets[link.path] = inode.path
         return counts, targets
 
     def _directory(self, directory: Entry) -> list[Entry]:
