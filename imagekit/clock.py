@@ -5,48 +5,51 @@ The same inputs give the same bytes, so no other module asks the system's clock 
 
 import os
 import re
+import time
 import uuid
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from imagekit.errors import InputError
 
-STAMP_FORMAT = "%Y%m%dT%H%M%SZ"
-_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_DATE = re.compile(r"(?<![0-9A-Za-z])([0-9]{8}T[0-9]{6})Z(?![0-9A-Za-z])")
+_STAMP = re.compile(r"[0-9A-Za-z_][0-9A-Za-z._+:@=~-]{0,99}")
 _LATEST = 253402300799
 """9999-12-31T23:59:59Z in seconds since 1970: the latest time that a stamp can say."""
+
+_EARLIEST = 315532800
+"""1980-01-01 in seconds since 1970."""
 
 _NAMESPACE = uuid.UUID("6f1c3f0e-0d57-5c0c-9d0a-1d6c5f3f7c11")
 
 
 @dataclass(frozen=True, slots=True)
 class Stamp:
-    """A build stamp, as SmartOS writes it: 20261122T000000Z."""
+    """A build stamp: as SmartOS writes it, 20261122T000000Z, or any word that can be part of a name and of a URL.
+
+    Raise InputError when it is neither.
+    """
 
     text: str
 
     def __post_init__(self) -> None:
-        self.parse(self.text)
-
-    @staticmethod
-    def parse(text: str) -> int:
-        """Return the seconds since 1970 of a stamp; raise InputError when it is not one."""
-        hint = "a build stamp looks like 20261122T000000Z"
-        # strptime alone takes fields that are too short, and digits of all scripts.
-        if _STAMP.fullmatch(text) is None:
-            raise InputError(f"not a build stamp: {text[:60]!r}", hint=hint)
-        try:
-            seconds = int(datetime.strptime(text, STAMP_FORMAT).replace(tzinfo=UTC).timestamp())
-        except ValueError:
-            raise InputError(f"not a build stamp: {text!r} is no date", hint=hint) from None
-        if seconds < 0:
-            raise InputError(f"not a build stamp: {text!r} is before 1970", hint=hint)
-        return seconds
+        if _STAMP.fullmatch(self.text) is None:
+            raise InputError(
+                f"not a build stamp: {self.text[:60]!r}",
+                hint="a build stamp looks like 20261122T000000Z; others have up to 100 letters, digits and ._+:@=~-",
+            )
 
     @property
-    def seconds(self) -> int:
-        """The stamp as seconds since 1970 (UTC)."""
-        return self.parse(self.text)
+    def seconds(self) -> int | None:
+        """The last date in the stamp as seconds since 1970 (UTC); None when it holds none since then."""
+        for text in reversed(_DATE.findall(self.text)):
+            try:
+                seconds = int(datetime.strptime(text, "%Y%m%dT%H%M%S").replace(tzinfo=UTC).timestamp())
+            except ValueError:  # in month 13
+                continue
+            if seconds >= 0:
+                return seconds
+        return None
 
 
 def source_date_epoch() -> int | None:
@@ -65,13 +68,25 @@ def source_date_epoch() -> int | None:
 def build_time(stamp: Stamp | None) -> int:
     """Return the time, in seconds since 1970, that everything made by this run carries.
 
-    SOURCE_DATE_EPOCH comes first, then the build stamp.  Without either it is 1980-01-01, the earliest time that
-    every format can hold: never the present.
+    SOURCE_DATE_EPOCH comes first, then the date in the build stamp.  Without either it is 1980-01-01, the earliest
+    time that every format can hold: never the present.
     """
     epoch = source_date_epoch()
-    if epoch is not None:
-        return epoch
-    return stamp.seconds if stamp else 315532800
+    if epoch is None and stamp is not None:
+        epoch = stamp.seconds
+    return _EARLIEST if epoch is None else epoch
+
+
+def undated(stamp: Stamp) -> list[str]:
+    """Return a warning when nothing but 1980 is left for the times of what is built."""
+    if source_date_epoch() is not None or stamp.seconds is not None:
+        return []
+    return [f"the build stamp {stamp.text} holds no date, so all files are of 1980-01-01: set SOURCE_DATE_EPOCH"]
+
+
+def now() -> int:
+    """Return the present in seconds since 1970, for the names and lines of logs: it goes into no product."""
+    return int(time.time())
 
 
 def derived_uuid(*parts: str) -> uuid.UUID:

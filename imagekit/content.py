@@ -138,9 +138,13 @@ class Deferred(KnownContent):
 
 
 class DiskFile(Content):
-    """A regular file on disk; it must keep its size and modification time while imagekit uses it."""
+    """A regular file on disk; nobody may write to it while imagekit uses it, nor change its mode or owner.
 
-    __slots__ = ("_modified", "_name", "_size")
+    That is told by its size and times.  The time of change shows a file that was written to and whose modification
+    time was set back then, where the file system keeps one.  A new name of the file changes that too, and is no harm.
+    """
+
+    __slots__ = ("_changed", "_links", "_modified", "_name", "_size")
 
     def __init__(self, path: Path | str, status: os.stat_result | None = None) -> None:
         self._name = os.fspath(path)  # not a Path: making one takes longer than all else here
@@ -153,6 +157,8 @@ class DiskFile(Content):
             raise InputError(f"found {found}, expected a regular file", where=str(path))
         self._size = status.st_size
         self._modified = status.st_mtime_ns
+        self._changed = status.st_ctime_ns
+        self._links = status.st_nlink
 
     @property
     def path(self) -> Path:
@@ -185,11 +191,12 @@ class DiskFile(Content):
         return fd
 
     def _check(self, now: os.stat_result) -> None:
-        if (now.st_size, now.st_mtime_ns) != (self._size, self._modified):
-            raise self._changed(now.st_size)
+        was_changed = now.st_ctime_ns != self._changed and now.st_nlink == self._links
+        if now.st_size != self._size or now.st_mtime_ns != self._modified or was_changed:
+            raise self._error(now.st_size)
 
-    def _changed(self, size: int) -> InputError:
-        found = f"{size:,} bytes now, {self._size:,} before" if size != self._size else "its modification time differs"
+    def _error(self, size: int) -> InputError:
+        found = f"{size:,} bytes now, {self._size:,} before" if size != self._size else "its times differ"
         return InputError(
             f"the file changed while it was being read: {found}",
             where=self.origin,
@@ -202,7 +209,7 @@ class DiskFile(Content):
         try:
             count = disk.read_at(fd, offset, buffer)
             if count < len(buffer):
-                raise self._changed(offset + count)
+                raise self._error(offset + count)
         except OSError as error:
             raise InputError(f"cannot read: {error.strerror}", where=self.origin) from error
         finally:

@@ -8,7 +8,7 @@ temporaries, and the folders that were made for them.
 import contextlib
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
@@ -16,6 +16,7 @@ from imagekit import disk, partials
 from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder, what_stands_at
 from imagekit.errors import OutputError
 from imagekit.interrupts import held
+from imagekit.kept import keep_others
 
 
 class Sparse(Protocol):
@@ -155,9 +156,10 @@ class OutputFolder(_Output):
     `path` is what it is called in messages.
     """
 
-    def __init__(self, path: Path, target: Path) -> None:
+    def __init__(self, path: Path, target: Path, replaced: Collection[str] | None = None) -> None:
         self.path = path
         self.target = target
+        self._to_replace = replaced
         with reporting_errors(path):
             self._made_folders = make_folders_above(target)
             try:
@@ -186,6 +188,8 @@ class OutputFolder(_Output):
             output._publish()  # noqa: SLF001
             self._files.pop()
         with reporting_errors(self.path):
+            if self._to_replace is not None and self.target.is_dir():
+                keep_others(self.target, self.place, self._to_replace)
             self.place.chmod(0o755)
             for folder, others in disk.folders_in(self.place):
                 for name in others:
@@ -311,9 +315,10 @@ class Outputs:
             self._all.append(output)
         return output
 
-    def folder(self, path: Path) -> OutputFolder:
+    def folder(self, path: Path, replaced: Collection[str] | None = None) -> OutputFolder:
         """Begin a folder, which replaces the one that is there; symbolic links are followed as for files.
 
+        With `replaced`, the paths of all files that may go, others of the one that is there stay.
         Raise OutputError when it can't be made, or when another output goes there, too, or into it.
         """
         with reporting_errors(path):
@@ -324,7 +329,7 @@ class Outputs:
         self._check_free(path, target, folder=True)
         with held():
             self._clear(target)
-            output = OutputFolder(path, target)
+            output = OutputFolder(path, target, replaced)
             self._all.append(output)
         return output
 

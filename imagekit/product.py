@@ -14,7 +14,7 @@ from imagekit.progress import progress_bar
 class Product:
     """One finished output: its size in bytes, its SHA-256 in hex (None: not asked for), the seconds that it took.
 
-    `warnings` are what only making it showed.
+    `warnings` are what only making it showed; `what` says what it is, where its size and time tell nothing.
     """
 
     path: Path
@@ -22,16 +22,19 @@ class Product:
     sha256: str | None
     seconds: float
     warnings: tuple[str, ...] = ()
+    what: str = ""
 
     def line(self) -> str:
         """Return the summary for people."""
+        if self.what:
+            return f"{self.path}  {self.what}"
         digest = f"  sha256 {self.sha256}" if self.sha256 else ""
         return f"{self.path}  {self.size:,} bytes{digest}  {self.seconds:.1f} s"
 
     def data(self) -> dict[str, object]:
         """Return the summary for scripts."""
         data = {**asdict(self), "path": str(self.path), "seconds": round(self.seconds, 3)}
-        del data["warnings"]
+        del data["warnings"], data["what"]
         return data
 
 

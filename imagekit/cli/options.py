@@ -183,7 +183,7 @@ stamp = click.option(
     "--stamp",
     callback=optional(Stamp),
     metavar="STAMP",
-    help="The build stamp, such as 20261122T000000Z.  [default: the proto area's file buildstamp]",
+    help="The build stamp, such as 20261122T000000Z.  [default: the proto area's file buildstamp, else BUILDSTAMP]",
 )
 modules = click.option(
     "--module",

@@ -26,7 +26,7 @@ def _password(text: str) -> str:
     "--root-password",
     callback=options.optional(_password),
     metavar="PW",
-    help="Root's password.  [default: a random one, kept in root.password]",
+    help="Root's password, kept in root.password.  [default: PLATFORM_PASSWORD of build.env, else a random one]",
 )
 @click.option(
     "--root-size", type=click.IntRange(min=1), metavar="KIB", help="Size of /.  [default: 350000, DEBUG 353000]"
@@ -54,13 +54,14 @@ def command(
 ) -> None:
     """Build a platform: boot_archive (UFS, with /usr.lgz in it), kernel, tarball.
 
-    It does what `gmake live` does in a smartos-live workspace after the components are built, as a plain user.
+    It does what `gmake live` does in a smartos-live workspace after the components are built, as a plain user. What
+    was done and said is in ROOT/log/build_live.STAMP.EPOCH.log.
 
     \b
       imagekit platform
       imagekit platform -m manifest.d -p proto -o output --root-password secret
     """
-    from imagekit.platform import plan, request  # noqa: PLC0415 - keeps --help quick
+    from imagekit.platform import build_log, plan, request  # noqa: PLC0415 - keeps --help quick
 
     asked = request.Request(
         root=root,
@@ -75,4 +76,5 @@ def command(
         strict=strict,
         config=config,
     )
-    options.carry_out(plan.plan(asked), dry_run=dry_run, as_json=as_json)
+    with build_log.BuildLog(keeps=not dry_run) as log:
+        options.carry_out(plan.plan(asked, log), dry_run=dry_run, as_json=as_json)

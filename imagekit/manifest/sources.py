@@ -9,6 +9,8 @@ from imagekit.errors import InputError
 from imagekit.manifest.grammar import Directive, Parsed, parse, refuse_bad_lines
 
 STANDARD_INPUT = Path("-")
+MANIFESTS = ("manifest.gen", "manifest.d")
+"""What the platform's manifest is called in a smartos-live workspace."""
 
 
 def manifest_files(paths: Iterable[Path]) -> list[Path]:
@@ -69,7 +71,7 @@ def read_manifests(paths: Iterable[Path]) -> list[Directive]:
     return [directive for one in parsed for directive in one.directives]
 
 
-def workspace_manifests(root: Path, names: Sequence[str] = ("manifest.gen", "manifest.d")) -> list[Path]:
+def workspace_manifests(root: Path, names: Sequence[str] = MANIFESTS) -> list[Path]:
     """Return where a smartos-live workspace has its manifest: manifest.gen once it is made, else manifest.d."""
     for name in names:
         if (root / name).exists():

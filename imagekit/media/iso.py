@@ -12,6 +12,7 @@ from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Composite
 from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
+from imagekit.formats.iso.names import d_characters
 from imagekit.media import hybrid
 from imagekit.media.additions import Additions
 from imagekit.media.contents import LOADER, listing, medium_tree, plan_esp, warnings_about
@@ -95,7 +96,8 @@ def plan(request: Request) -> Plan:
         programs[ISOBOOT] = isoboot
     for path, content in programs.items():
         tree.replace(File(path=path, mode=0o444, mtime=time, user="root", group="root", content=content))
-    volume_id = request.volume_id or ("SMARTOS" if sources.stamp is None else f"SMARTOS_{sources.stamp.text}")
+    stamp = f"_{sources.stamp.text}" if sources.stamp else ""
+    volume_id = request.volume_id or d_characters(f"SMARTOS{stamp}")[:32]
     volume = iso9660.plan(
         tree,
         volume_id=volume_id,

@@ -18,7 +18,7 @@ from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 CDBOOT = "boot/cdboot"
 ISOBOOT = "boot/isoboot"
 _MADE_ANEW = "boot/efiboot.img"
-_STAMP = re.compile(r"[0-9]{8}T[0-9]{6}Z")
+_DATED = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 _MOST_LINKS = 40
 """Links that lead to links; more are taken for a circle, as the kernel does."""
 
@@ -250,9 +250,10 @@ def version_text(tree: Tree, path: str) -> str | None:
 
 
 def _stamp(platform: Tree, name: str) -> Stamp | None:
-    for text in (version_text(platform, "etc/version/platform"), name):
-        found = _STAMP.search(text or "")
-        if found:
-            with contextlib.suppress(InputError):  # no date, such as one in month 13
-                return Stamp(found[0])
+    """Return what the platform's version file says, else a date in it or in the folder's name."""
+    version = version_text(platform, "etc/version/platform")
+    dates = [found[0] for found in map(_DATED.search, (version or "", name)) if found]
+    for text in (version, *dates):
+        with contextlib.suppress(InputError):  # some other text
+            return Stamp(text or "")
     return None

@@ -13,7 +13,14 @@ from imagekit.in_place import InPlace
 from imagekit.output import OutputFile, Outputs
 from imagekit.platform.hooks import run_commands
 from imagekit.platform.images import USR_ARCHIVE, Images, growth, plan_images
-from imagekit.platform.layout import BOOT_ARCHIVE, IMAGE_KERNEL, PLATFORM_KERNEL, PLATFORM_VERSION, ROOT_PASSWORD
+from imagekit.platform.layout import (
+    BOOT_ARCHIVE,
+    IMAGE_KERNEL,
+    PLATFORM_FILES,
+    PLATFORM_KERNEL,
+    PLATFORM_VERSION,
+    ROOT_PASSWORD,
+)
 from imagekit.product import Product, write_product
 from imagekit.progress import progress_bar
 from imagekit.temporary import Temporary
@@ -34,10 +41,10 @@ def assemble(plan: "Plan") -> list[Product]:
     """
     output = plan.inputs.output
     with Outputs() as outputs:
-        folder = outputs.folder(output / plan.name)
+        folder = outputs.folder(output / plan.name, PLATFORM_FILES)
         images = _final_images(plan)
         archive = folder.file(BOOT_ARCHIVE)
-        with ThreadPoolExecutor(1) as background:
+        with plan.log.step("Compressing /usr"), ThreadPoolExecutor(1) as background:
             background.submit(images.shipped.read)
             usr = _compressed_usr(images, archive)
         root = images.complete_root(usr, plan.sizes, plan.time)
@@ -45,7 +52,7 @@ def assemble(plan: "Plan") -> list[Product]:
         if not usr.lies_at(in_place):
             root, in_place = images.complete_root(_moved(usr, archive, output), plan.sizes, plan.time), []
         image = root.content("boot_archive")
-        with ThreadPoolExecutor(1) as background:
+        with plan.log.step("Writing the boot archive and the platform's tarball"), ThreadPoolExecutor(1) as background:
             writing = background.submit(_write_archive, archive, image, in_place)
             tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
             # Most of it is compressed already: "close" would make the whole 1 % smaller.
@@ -60,12 +67,16 @@ def assemble(plan: "Plan") -> list[Product]:
         outputs.file(output / "buildstamp").write(_stamp_line(plan))
         outputs.link(output / "platform-latest", plan.name)
         outputs.link(output / "platform-latest.tgz", f"{plan.name}.tgz")
-    return [replace(boot_archive, warnings=tuple(growth("/", root, plan.sizes.root))), tarball]
+    products = [replace(boot_archive, warnings=tuple(growth("/", root, plan.sizes.root))), tarball]
+    if plan.root_password is not None:
+        size = len(_password_line(plan.root_password))
+        products.append(Product(output / plan.name / ROOT_PASSWORD, size, None, 0.0, what="the root password"))
+    return products
 
 
 def _final_images(plan: "Plan") -> Images:
     """Run the target's programs where there are any, and plan the images anew for what they made."""
-    tree = run_commands(plan.tree, plan.steps, plan.inputs.root, plan.time, plan.inputs.output)
+    tree = run_commands(plan.tree, plan.steps, plan.inputs.root, plan.time, plan.inputs.output, plan.log)
     return plan.images if tree is None else plan_images(tree, plan.sizes, plan.time)
 
 
@@ -113,7 +124,7 @@ def _platform_tree(plan: "Plan", image: Content, digest: Content, shipped: Conte
         PLATFORM_KERNEL: kernel.content,
     }
     if plan.root_password is not None:
-        contents[ROOT_PASSWORD] = Bytes(f"{plan.root_password}\n".encode())
+        contents[ROOT_PASSWORD] = Bytes(_password_line(plan.root_password))
     tree = Tree(Directory(path="", mtime=plan.time))
     for name, content in sorted(contents.items()):
         path = f"{plan.name}/{name}"
@@ -121,6 +132,10 @@ def _platform_tree(plan: "Plan", image: Content, digest: Content, shipped: Conte
         tree.add_parents(path, mtime=plan.time)
         tree.add(File(path=path, mode=mode, mtime=plan.time, user="root", group="root", content=content))
     return tree
+
+
+def _password_line(password: str) -> bytes:
+    return f"{password}\n".encode()
 
 
 def _stamp_line(plan: "Plan") -> bytes:

@@ -8,7 +8,7 @@ from pathlib import Path
 from imagekit.clock import build_time
 from imagekit.content import Bytes
 from imagekit.formats import folder, tar
-from imagekit.manifest.sources import workspace_manifests
+from imagekit.kept import others_in
 from imagekit.output import Outputs
 from imagekit.platform.fixups import put_file
 from imagekit.platform.request import Inputs, Request, find_inputs
@@ -17,6 +17,7 @@ from imagekit.product import Product, write_product
 from imagekit.tree import File, Tree
 
 VERSION = "etc/version/boot"
+FOLDER = "proto.boot"
 MANIFESTS = ("boot.manifest.gen", "boot.manifest.d")
 
 
@@ -31,7 +32,7 @@ class Plan:
     @property
     def folder(self) -> Path:
         """Where the boot files are laid out."""
-        return self.inputs.root / "proto.boot"
+        return self.inputs.root / FOLDER
 
     @property
     def tarball(self) -> Path:
@@ -68,9 +69,9 @@ class Plan:
 
 def plan(request: Request) -> Plan:
     """Decide everything about the boot files; raise InputError for all that does not fit."""
-    manifests = request.manifests or tuple(workspace_manifests(request.root, MANIFESTS))
-    inputs = find_inputs(replace(request, manifests=manifests))
+    inputs = find_inputs(request, MANIFESTS)
     time = build_time(inputs.stamp)
-    tree, warnings = shipped_tree(manifests, inputs.protos, time=time, strict=request.strict)
+    tree, warnings = shipped_tree(inputs.manifests, inputs.protos, time=time, strict=request.strict)
     put_file(tree, VERSION, Bytes(f"{inputs.stamp.text}\n".encode(), "build stamp"), time=time)
-    return Plan(inputs=inputs, tree=tree, warnings=warnings)
+    lost = others_in(request.root / FOLDER, {entry.path for entry in tree}, "goes")
+    return Plan(inputs=inputs, tree=tree, warnings=(*inputs.warnings, *warnings, *lost))

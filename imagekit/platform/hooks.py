@@ -1,5 +1,7 @@
 """Steps that need programs of the target: run where those are, or taken from prebuilt files, or skipped aloud."""
 
+import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -10,6 +12,7 @@ from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
 from imagekit.formats import folder as disk_folder
 from imagekit.output import Outputs
+from imagekit.platform.build_log import BuildLog
 from imagekit.platform.config import Config
 from imagekit.platform.fixups import put_file
 from imagekit.tree import Tree
@@ -49,6 +52,18 @@ HOOKS = (
     ),
 )
 NAMES = tuple(hook.name for hook in HOOKS)
+
+
+_PFEXEC = "pfexec"
+
+_OWNERS = ("chown", "chgrp")
+"""Programs that a plain user's hook may call in vain: owners are the manifest's."""
+
+_OWNER_SCRIPT = """\
+#!/bin/sh
+PATH=${PATH#"${0%/*}":}
+"${0##*/}" "$@" 2>/dev/null || :
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +120,7 @@ def put_prebuilt(tree: Tree, steps: Sequence[Step], time: int) -> None:
             put_file(tree, path, content, time=time)
 
 
-def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int, folder: Path) -> Tree | None:
+def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int, folder: Path, log: BuildLog) -> Tree | None:
     """Run the commands, each on a copy of the tree on disk; return a tree with what they made, None without commands.
 
     The copy is as large as the image; it lies in `folder` while they run.  Raise InputError when a command fails or
@@ -117,10 +132,14 @@ def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int, folde
     result = tree.copy()
     with Outputs() as outputs:
         # The commands run in the workspace, so the place of the copy has to be an absolute path.
-        image = outputs.scratch(folder.absolute()) / "root"
-        disk_folder.extract(tree, image)
+        scratch = outputs.scratch(folder.absolute())
+        image = scratch / "root"
+        with log.step("Copying the image's files for the hooks"):
+            disk_folder.extract(tree, image)
+        programs = _owner_programs(scratch / "bin")
         for step in due:
-            _run(step, image, root)
+            with log.step(f"Running the hook {step.hook.name}"):
+                _run(step, image, root, programs, log)
             for path in step.hook.makes:
                 made = image / path
                 if made.is_file():
@@ -134,12 +153,39 @@ def run_commands(tree: Tree, steps: Sequence[Step], root: Path, time: int, folde
     return result
 
 
-def _run(step: Step, image: Path, root: Path) -> None:
+def _owner_programs(folder: Path) -> Path:
+    """Make programs in `folder`, to be first on a PATH, that change owners where this user may, and never fail."""
+    folder.mkdir()
+    for name in _OWNERS:
+        (folder / name).write_text(_OWNER_SCRIPT)
+        (folder / name).chmod(0o755)
+    return folder
+
+
+def _run(step: Step, image: Path, root: Path, programs: Path, log: BuildLog) -> None:
     command = [*(step.command or ()), str(image)]
+    path = os.environ.get("PATH", os.defpath)
+    privileged = _is_of(root, command[0]) and shutil.which(_PFEXEC) is not None
     try:
-        done = subprocess.run(command, cwd=root, capture_output=True, text=True, errors="replace", check=False)
+        done = _call([_PFEXEC, *command], root, path) if privileged else _call(command, root, f"{programs}:{path}")
+        if privileged:  # what a privileged program made has to be read and removed
+            _call([_PFEXEC, "chown", "-R", f"{os.getuid()}:{os.getgid()}", str(image)], root, path)
     except OSError as error:
         raise InputError(f"cannot run {command[0]}: {error.strerror}", where=f"hook {step.hook.name}") from error
+    said = (done.stdout + done.stderr).splitlines()
+    log.lines(f"  | {line}" for line in said)
     if done.returncode:
-        said = "".join(f"\n  | {line}" for line in (done.stdout + done.stderr).splitlines()[-20:])
-        raise InputError(f"{command[0]} ended with status {done.returncode}{said}", where=f"hook {step.hook.name}")
+        last = "".join(f"\n  | {line}" for line in said[-20:])
+        raise InputError(f"{command[0]} ended with status {done.returncode}{last}", where=f"hook {step.hook.name}")
+
+
+def _is_of(root: Path, program: str) -> bool:
+    """Tell whether a program is the workspace's own: the others, such as ssh, have no need of privileges here."""
+    return "/" in program and Path(root, program).absolute().is_relative_to(root.absolute())
+
+
+def _call(command: Sequence[str], root: Path, path: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {"PATH": path}
+    return subprocess.run(
+        command, cwd=root, env=environment, capture_output=True, text=True, errors="replace", check=False
+    )

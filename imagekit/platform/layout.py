@@ -14,3 +14,11 @@ PLATFORM_VERSION = "etc/version/platform"
 
 ROOT_PASSWORD = "root.password"  # noqa: S105 - a file name
 """The root password in clear, in a platform folder."""
+
+PLATFORM_FILES = frozenset(
+    (
+        *(BOOT_ARCHIVE, f"{BOOT_ARCHIVE}.gitstatus", f"{BOOT_ARCHIVE}.hash", f"{BOOT_ARCHIVE}.manifest"),
+        *(PLATFORM_KERNEL, PLATFORM_VERSION, ROOT_PASSWORD),
+    )
+)
+"""All that a build puts into a platform folder."""

@@ -4,9 +4,11 @@ import mmap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from imagekit import __version__
 from imagekit.clock import build_time
 from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
+from imagekit.kept import others_in
 from imagekit.manifest.accounts import read_accounts
 from imagekit.manifest.findings import Finding, FindingsError
 from imagekit.manifest.lint import lint
@@ -15,11 +17,13 @@ from imagekit.manifest.sources import parse_files, read_manifests
 from imagekit.manifest.verify import verify
 from imagekit.platform import password, versions
 from imagekit.platform.assemble import assemble
+from imagekit.platform.build_env import platform_password
+from imagekit.platform.build_log import BuildLog
 from imagekit.platform.config import DEFAULT_COMPLETE
 from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import Step, plan_hooks, put_prebuilt
 from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, growth, plan_images
-from imagekit.platform.layout import IMAGE_KERNEL
+from imagekit.platform.layout import IMAGE_KERNEL, PLATFORM_FILES
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.product import Product
 from imagekit.tree import File, Tree
@@ -44,6 +48,7 @@ class Plan:
     root_password: str | None
     git_status: str
     warnings: tuple[str, ...]
+    log: BuildLog
 
     @property
     def name(self) -> str:
@@ -77,19 +82,46 @@ class Plan:
 
     def write(self) -> list[Product]:
         """Carry the plan out; return the summaries of the boot archive and the tarball."""
-        return assemble(self)
+        products = assemble(self)
+        self.log.lines(product.line() for product in products)
+        self.log.lines(f"warning: {warning}" for product in products for warning in product.warnings)
+        return products
 
 
-def plan(request: Request) -> Plan:
-    """Decide everything about a platform; raise InputError or PlanError for all that can be known to fail."""
-    if request.root_password is not None:
-        password.check_password(request.root_password)
+def plan(request: Request, log: BuildLog | None = None) -> Plan:
+    """Decide everything about a platform; raise InputError or PlanError for all that can be known to fail.
+
+    What is done is told to `log`, which by default keeps nothing.
+    """
+    log = log or BuildLog(keeps=False)
     inputs = find_inputs(request)
+    log_warnings = log.open(inputs.root, inputs.stamp)
+    log.lines(f"{name}: {value}" for name, value in _described(inputs))
+    with log.step("Planning the platform"):
+        made = _plan(request, inputs, log)
+    log.lines(f"warning: {warning}" for warning in made.warnings)
+    return replace(made, warnings=(*log_warnings, *made.warnings))
+
+
+def _described(inputs: Inputs) -> Iterator[tuple[str, str]]:
+    """Yield what a log says of a build's inputs."""
+    yield "build stamp", inputs.stamp.text
+    yield "build version", inputs.version or "none"
+    yield "manifest", ", ".join(map(str, inputs.manifests))
+    yield "proto areas", ", ".join(map(str, inputs.protos))
+    yield "output", str(inputs.output)
+    yield "imagekit", __version__
+
+
+def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
+    chosen = request.root_password if request.root_password is not None else platform_password(inputs.root)
+    if chosen is not None:
+        password.check_password(chosen)
     time = build_time(inputs.stamp)
     tree, warnings = _resolve(inputs, time, strict=request.strict)
     steps, hook_warnings = plan_hooks(inputs.config, inputs.root)
     put_prebuilt(tree, steps, time)
-    root_password, password_warnings = _set_password(tree, request, inputs)
+    root_password, password_warnings = _set_password(tree, chosen, inputs)
     git_status, git_warnings = versions.git_status(inputs.root, time)
     put_file(tree, BUILD_VERSION, Bytes(git_status.encode(), "git state"), time=time)
     release = versions.release_text(inputs.stamp, git_status)
@@ -104,7 +136,8 @@ def plan(request: Request) -> Plan:
         fit=request.fit,
     )
     images = plan_images(tree, sizes, time)
-    every = [*warnings, *hook_warnings, *password_warnings, *git_warnings, *images.warnings]
+    every = [*inputs.warnings, *warnings, *hook_warnings, *password_warnings, *git_warnings, *images.warnings]
+    every += others_in(inputs.output / inputs.name("platform"), PLATFORM_FILES, "stays")
     every += growth("/usr", images.usr, sizes.usr)
     if request.strict and images.warnings:
         raise InputError("with --strict these are errors:" + "".join(f"\n  {line}" for line in images.warnings))
@@ -118,6 +151,7 @@ def plan(request: Request) -> Plan:
         root_password=root_password,
         git_status=git_status,
         warnings=tuple(every),
+        log=log,
     )
 
 
@@ -169,13 +203,13 @@ def _is_fatal(finding: Finding, complete: Sequence[str]) -> bool:
     return finding.severity == "error"
 
 
-def _set_password(tree: Tree, request: Request, inputs: Inputs) -> tuple[str | None, list[str]]:
+def _set_password(tree: Tree, wanted: str | None, inputs: Inputs) -> tuple[str | None, list[str]]:
     shadow = tree.get(SHADOW)
     if not isinstance(shadow, File):
-        if request.root_password is not None:
+        if wanted is not None:
             raise InputError(f"the manifest ships no /{SHADOW}, so root can have no password")
         return None, [f"the manifest ships no /{SHADOW}: root has no password"]
-    chosen = request.root_password or password.random_password()
+    chosen = wanted if wanted is not None else password.random_password()
     hashed = password.crypt(chosen, f"root {inputs.name('platform')}")
     text = password.set_root_password(shadow.content.read(), hashed, shadow.content.origin)
     put_file(tree, SHADOW, Bytes(text, f"edited /{SHADOW}"), time=shadow.mtime)

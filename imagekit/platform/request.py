@@ -1,12 +1,13 @@
 """What `imagekit platform` is asked for, and where its inputs are found in a smartos-live workspace."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.clock import Stamp
+from imagekit.clock import Stamp, undated
 from imagekit.errors import InputError
-from imagekit.manifest.sources import workspace_manifests, workspace_protos
+from imagekit.manifest.sources import MANIFESTS, workspace_manifests, workspace_protos
 from imagekit.platform.config import NAME, Config, read_config
 from imagekit.platform.hooks import NAMES
 
@@ -39,27 +40,51 @@ class Inputs:
     stamp: Stamp
     version: str
     config: Config
+    warnings: tuple[str, ...] = ()
 
     def name(self, what: str) -> str:
         """Return what a product is called: WHAT-[VERSION-]STAMP."""
         return "-".join(part for part in (what, self.version, self.stamp.text) if part)
 
 
-def find_inputs(request: Request) -> Inputs:
-    """Find what the request does not name; raise InputError, with what to do, for what is missing."""
+def find_inputs(request: Request, names: Sequence[str] = MANIFESTS) -> Inputs:
+    """Find what the request does not name; raise InputError, with what to do, for what is missing.
+
+    `names` are what the manifest of a workspace may be called.
+    """
     root = request.root
-    manifests = request.manifests or tuple(workspace_manifests(root))
+    _check_built(request, names)
+    manifests = request.manifests or tuple(workspace_manifests(root, names))
     protos = request.protos or tuple(workspace_protos(root))
     version_file = root / "configure-buildver"
+    stamp, warnings = (request.stamp, []) if request.stamp else find_stamp(protos)
     return Inputs(
         root=root,
         manifests=manifests,
         protos=protos,
         output=request.output or root / "output",
-        stamp=request.stamp or find_stamp(protos),
+        stamp=stamp,
         version=_first_line(version_file) if version_file.is_file() else "",
         config=_config(request),
+        warnings=(*warnings, *undated(stamp)),
     )
+
+
+def _check_built(request: Request, names: Sequence[str]) -> None:
+    """Raise one InputError for all that a smartos-live checkout lacks before it is built."""
+    root = request.root
+    missing = {}
+    if not request.protos and not (root / "proto/buildstamp").is_file() and not (root / "proto/etc").is_dir():
+        missing["proto"] = "gmake world"
+    if not request.manifests and not any((root / name).exists() for name in names):
+        missing[names[0]] = "gmake manifest"
+    if missing and (root / "tools/build_live").is_file():
+        first = [] if (root / "build.env").is_file() else ["./configure"]
+        raise InputError(
+            f"this checkout of smartos-live is not built yet: no {' and no '.join(missing)} is here",
+            where=str(root),
+            hint=f"run {', then '.join(dict.fromkeys([*first, *missing.values()]))}",
+        )
 
 
 def _config(request: Request) -> Config:
@@ -69,16 +94,29 @@ def _config(request: Request) -> Config:
     return read_config(found, NAMES) if found.is_file() else Config()
 
 
-def find_stamp(protos: Sequence[Path]) -> Stamp:
-    """Return the build stamp of the proto areas; raise InputError when they have none."""
+def find_stamp(protos: Sequence[Path]) -> tuple[Stamp, list[str]]:
+    """Return the build stamp, and warnings: the proto areas' own, else the environment's BUILDSTAMP, as for gmake.
+
+    Raise InputError when there is neither.
+    """
     stamp = proto_stamp(protos)
-    if stamp is None:
+    wanted = os.environ.get("BUILDSTAMP", "")
+    if stamp is None and not wanted:
         raise InputError(
             "no build stamp: no proto area has a file buildstamp",
             where=", ".join(map(str, protos)),
-            hint="give one: --stamp 20261122T000000Z",
+            hint="give one: --stamp 20261122T000000Z, or BUILDSTAMP in the environment",
         )
-    return stamp
+    if stamp is None:
+        try:
+            return Stamp(wanted), []
+        except InputError as error:
+            raise InputError(error.what, where="BUILDSTAMP in the environment", hint=error.hint) from None
+    if wanted not in {"", stamp.text}:
+        return stamp, [
+            f"BUILDSTAMP is {wanted}, but the proto area was built as {stamp.text}, so that stands; else --stamp"
+        ]
+    return stamp, []
 
 
 def proto_stamp(protos: Sequence[Path]) -> Stamp | None:

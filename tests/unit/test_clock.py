@@ -2,7 +2,7 @@ import uuid
 
 import pytest
 
-from imagekit.clock import Stamp, build_time, derived_uuid
+from imagekit.clock import Stamp, build_time, derived_uuid, undated
 from imagekit.errors import InputError
 
 
@@ -36,26 +36,42 @@ def test_an_epoch_is_what_it_says(monkeypatch, seconds):
 @pytest.mark.parametrize(
     "text",
     [
-        "",
-        "2026",
-        "20261322T000000Z",
-        "20261122T000000",
-        "202611T00000Z",
-        "2026112T000000Z",
-        "20261122T000000Z\n",
-        " 20261122T000000Z",
-        "2026112\u0662T000000Z",
-        "9" * 5000,
-        "19691231T235959Z",
-        "00000101T000000Z",
-        "20261122T000061Z",
-        "20260229T000000Z",
-        "20261122t000000z",
+        *("", "20261122T000000Z\n", " 20261122T000000Z", "2026112\u0662T000000Z", "9" * 5000, "x" * 101, "two words"),
+        *("..", ".hidden", "-x", "a/b", "a\0b", "a,b", "$(id)", "a'b", 'a"b', "caf\u00e9", "a;b", "a#b", "a&b"),
     ],
 )
-def test_a_bad_stamp_is_an_error(text):
+def test_what_cannot_be_in_a_name_or_a_url_is_no_stamp(text):
     with pytest.raises(InputError, match="build stamp"):
         Stamp(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("2026", "my-fix", "0", "_x+y:z@h=1~2.3", "x" * 100, "20261322T000000Z", "20261122T000000", "202611T00000Z"),
+        *("2026112T000000Z", "19691231T235959Z", "00000101T000000Z", "20261122T000061Z", "20260229T000000Z"),
+        *("20261122t000000z", "120261122T000000Z", "x20261122T000000Z", "20261122T000000Zx"),
+    ],
+)
+def test_a_stamp_without_a_date_is_one_and_of_1980(monkeypatch, text):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    stamp = Stamp(text)
+    assert stamp.seconds is None
+    assert build_time(stamp) == 315532800
+    assert "SOURCE_DATE_EPOCH" in undated(stamp)[0]
+    monkeypatch.setenv("SOURCE_DATE_EPOCH", "7")
+    assert build_time(stamp) == 7
+    assert undated(stamp) == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["20261122T000000Z-fix", "release-20261122T000000Z", "19700101T000000Z-20261122T000000Z", "a_b.20261122T000000Z"],
+)
+def test_a_date_in_a_stamp_is_its_time(monkeypatch, text):
+    monkeypatch.delenv("SOURCE_DATE_EPOCH", raising=False)
+    assert Stamp(text).seconds == 1795305600
+    assert undated(Stamp(text)) == []
 
 
 def test_ids_depend_on_every_part_and_on_nothing_else():

@@ -95,6 +95,31 @@ def test_a_file_that_changes_is_noticed(tmp_path, change):
     assert caught.value.where == str(path)
 
 
+def test_a_change_is_noticed_when_size_and_times_are_put_back(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 100)
+    before = path.stat()
+    content = DiskFile(path)
+    while path.stat().st_ctime_ns == before.st_ctime_ns:  # file systems count time in ticks of the kernel's
+        path.write_bytes(b"y" * 100)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_mtime_ns == before.st_mtime_ns
+    with pytest.raises(InputError, match="changed while it was being read: its times differ"):
+        content.read()
+
+
+def test_another_name_is_no_change(tmp_path):
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 100)
+    before = path.stat()
+    content = DiskFile(path)
+    number = 0
+    while path.stat().st_ctime_ns == before.st_ctime_ns:
+        number += 1
+        (tmp_path / str(number)).hardlink_to(path)
+    assert content.read() == b"x" * 100
+
+
 @pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
 def test_only_regular_files_are_read(tmp_path, kind):
     path = tmp_path / "x"

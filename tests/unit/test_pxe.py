@@ -384,7 +384,7 @@ class TestRefused:
             ["--url", "http://h:99999/x/"],
             ["-B", "x"],
             ["--mac", "1:2"],
-            ["--default", "x"],
+            ["--default", "two words"],
             ["--remove", "../x"],
             ["-c", "ttyz"],
             ["--layout", "other"],

@@ -1,0 +1,91 @@
+"""The record of a build: lines about its steps on a terminal, and all of it in log/build_live.STAMP.EPOCH.log."""
+
+import contextlib
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self, TextIO
+
+from imagekit import clock
+from imagekit.clock import Stamp
+from imagekit.errors import ImagekitError
+
+FOLDER = "log"
+
+
+class BuildLog:
+    """A log that is complete however the `with` block ends; its file is there as soon as the build stamp is known.
+
+    Unless it `keeps` a file, there are only the lines on a terminal.  That a log cannot be written stops no build.
+    """
+
+    def __init__(self, *, keeps: bool = True) -> None:
+        self._keeps = keeps
+        self._file: TextIO | None = None
+        self._early: list[str] = []
+        self._on_terminal = keeps and sys.stderr.isatty()
+
+    def open(self, root: Path, stamp: Stamp) -> list[str]:
+        """Begin the file of a workspace's build; return a warning when that cannot be."""
+        if not self._keeps:
+            return []
+        path = root / FOLDER / f"build_live.{stamp.text}.{clock.now()}.log"
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8", errors="surrogateescape")
+        except OSError as error:
+            return [f"{path}: no log of this build: {error.strerror}"]
+        self.lines(self._early)
+        return []
+
+    def lines(self, texts: Iterable[str]) -> None:
+        """Write lines, each with the time of day."""
+        now = datetime.fromtimestamp(clock.now(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        lines = [line for text in texts for line in text.splitlines()]
+        if self._file is None:
+            self._early += lines
+            return
+        with contextlib.suppress(OSError):  # a full disk: the build itself will say so, if it needs more
+            self._file.write("".join(f"[{now}] {line}\n" for line in lines))
+            self._file.flush()
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Say that a step begins, and with its seconds when it has ended."""
+        started = time.monotonic()
+        self.lines([f"==> {title}"])
+        self._show(f"==> {title} ...")
+        try:
+            yield
+        except BaseException:
+            self._show(f"\r==> {title} ... not done\n")
+            raise
+        took = f"{time.monotonic() - started:.1f} s"
+        self.lines([f"    done: {took}"])
+        # A progress bar may have been where the line stood.
+        self._show(f"\r==> {title} ... {took}\n")
+
+    def _show(self, text: str) -> None:
+        if self._on_terminal:
+            with contextlib.suppress(OSError):
+                sys.stderr.write(text)
+                sys.stderr.flush()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.lines(["the build is complete"])
+        elif isinstance(error, ImagekitError):
+            self.lines(["the build failed:", str(error), *([f"hint: {error.hint}"] if error.hint else [])])
+        else:
+            self.lines([f"the build was ended: {kind.__name__} {error or ''}".rstrip()])
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                self._file.close()
