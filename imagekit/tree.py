@@ -201,6 +201,7 @@ class Tree:
             error = self._broken.get(entry.path)
             target = self._entries.get(entry.target)
             if error is None and (target is None or isinstance(target, Directory) or target.path in chain):
+                found: Literal["nothing", "a directory", "itself"]
                 found = "nothing" if target is None else "a directory" if isinstance(target, Directory) else "itself"
                 error = HardLinkError(path, entry.target, found)
             if error is not None:
