@@ -1,4 +1,4 @@
-"""A file without a name: written at any offset, read as a Content, gone when nobody refers to it any more."""
+"""A temporary file: written at any offset, read as a Content; without a name, it is gone when nobody refers to it."""
 
 import os
 import tempfile
@@ -10,22 +10,31 @@ from imagekit import disk
 from imagekit.content import KnownContent, allocated_ranges
 from imagekit.errors import InputError, OutputError
 
+_KEPT_FREE = 16 << 20
+"""Bytes of the file system that a temporary file leaves to others, once it has taken as many itself."""
+
 
 class Temporary(KnownContent):
-    """A temporary file in `folder` (TMPDIR by default); `origin` is what it holds, for messages.
+    """A file without a name in `folder` (TMPDIR by default); `origin` is what it holds, for messages.
 
-    Raise OutputError when it cannot be made or written.
+    With `name` it has one in that folder, for other programs, and stays; whoever made the folder removes it.
+
+    Raise OutputError when it cannot be made or written, and before it fills the file system up.
     """
 
-    __slots__ = ("__weakref__", "_fd", "_hint", "_where")
+    __slots__ = ("__weakref__", "_fd", "_hint", "_unchecked", "_where", "_written")
 
-    def __init__(self, origin: str, folder: Path | None = None) -> None:
+    def __init__(self, origin: str, folder: Path | None = None, name: str | None = None) -> None:
         super().__init__(0, origin)
         self._where = str(folder or tempfile.gettempdir())
+        self._written = self._unchecked = 0
         self._hint = "make space there" if folder else "make space there, or set TMPDIR to a folder with more"
         try:
-            with tempfile.TemporaryFile(dir=folder) as file:
-                self._fd = os.dup(file.fileno())
+            if name is None:
+                with tempfile.TemporaryFile(dir=folder) as file:
+                    self._fd = os.dup(file.fileno())
+            else:
+                self._fd = os.open(Path(self._where, name), os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise OutputError(f"cannot make a temporary file: {error.strerror}", where=self._where) from error
         weakref.finalize(self, os.close, self._fd)
@@ -44,6 +53,9 @@ class Temporary(KnownContent):
 
     def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
         """Write `data`, all of it, at `offset` bytes; the size is set by `truncate`."""
+        self._unchecked += len(data)
+        if self._unchecked >= _KEPT_FREE:
+            self._check_free()
         try:
             disk.write_at(self._fd, offset, data)
         except OSError as error:
@@ -52,6 +64,20 @@ class Temporary(KnownContent):
                 where=self._where,
                 hint=self._hint,
             ) from error
+
+    def _check_free(self) -> None:
+        """Raise OutputError when less is free than what may be written before the next check."""
+        self._written += self._unchecked
+        self._unchecked = 0
+        system = os.fstatvfs(self._fd)
+        free = system.f_bavail * system.f_frsize
+        if free < _KEPT_FREE:
+            raise OutputError(
+                f"no room for a temporary copy of {self._origin}: {free:,} bytes are left there, "
+                f"and it has {self._written:,} and more",
+                where=self._where,
+                hint=self._hint,
+            )
 
     def truncate(self, size: int) -> None:
         """Set the size in bytes; what was never written reads as zeros."""

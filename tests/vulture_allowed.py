@@ -3,6 +3,7 @@
 import tarfile
 
 from imagekit.cli import LazyGroup
+from imagekit.formats.compressed import zip_file
 from imagekit.media.serve.handler import Handler
 from imagekit.media.serve.server import Server
 from imagekit.output import Outputs
@@ -30,3 +31,6 @@ _ = (LazyGroup.format_commands, LazyGroup.get_command, LazyGroup.list_commands)
 
 # For PXE directories.
 _ = (Outputs.clear, Outputs.remove)
+
+# zipfile reads through this.
+_ = (zip_file._Reader.readable, zip_file._Reader.seek, zip_file._Reader.seekable, zip_file._Reader.tell)

@@ -3,7 +3,7 @@
 from imagekit.formats.fat.image import FatPlan, Placed
 from imagekit.formats.fat.layout import Kind
 from imagekit.formats.fat.plan import check, minimum_size, plan
-from imagekit.formats.fat.reader import FatVolume, read, read_volume
+from imagekit.formats.fat.reader import FatVolume, is_fat, read, read_volume
 from imagekit.formats.fat.sizes import default_cluster_size
 
 __all__ = [
@@ -13,6 +13,7 @@ __all__ = [
     "Placed",
     "check",
     "default_cluster_size",
+    "is_fat",
     "minimum_size",
     "plan",
     "read",

@@ -1,5 +1,6 @@
 """Reads FAT12, FAT16 and FAT32 file systems, trusting nothing in them: a Tree whose files are parts of the image."""
 
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -72,6 +73,21 @@ class _Found:
     mtime: int
     cluster: int
     size: int
+
+
+def is_fat(content: Content) -> bool:
+    """Tell whether the first sector describes a FAT file system: a master boot record has the same mark at its end."""
+    if content.size < SECTOR:
+        return False
+    start = content.read(0, SECTOR)
+    sector_size, cluster, reserved, copies = struct.unpack_from("<HBHB", start, 11)
+    return (
+        start[510:] == b"\x55\xaa"
+        and sector_size in {512, 1024, 2048, 4096}
+        and cluster.bit_count() == 1
+        and reserved > 0
+        and copies in {1, 2}
+    )
 
 
 def read(content: Content, *, origin: str | None = None) -> Tree:

@@ -36,10 +36,6 @@ HEADER_SIZE = 92
 ENTRY_SIZE = 128
 TAIL = 33  # sectors behind the usable area: the backup array (32, as for 128 entries) and the backup header
 NAME_UNITS = 36  # UTF-16 code units
-SLOTS = slice(0x1BE, 0x1FE)
-MBR_MARK = b"\x55\xaa"
-PROTECTIVE = 0xEE
-ACTIVE = 0x80  # status of a slot
 
 
 _GUID = construct.ExprAdapter(  # its first three fields are little-endian
@@ -70,15 +66,6 @@ ENTRY = construct.Struct(
     "last_lba" / construct.Int64ul,  # inclusive
     "attributes" / construct.Int64ul,
     "name" / construct.Bytes(2 * NAME_UNITS),  # UTF-16LE, padded with NULs
-)
-
-MBR_SLOT = construct.Struct(
-    "status" / construct.Int8ul,  # 0x80: active
-    "first_chs" / construct.Bytes(3),
-    "type" / construct.Int8ul,
-    "last_chs" / construct.Bytes(3),
-    "first_lba" / construct.Int32ul,
-    "sectors" / construct.Int32ul,
 )
 
 

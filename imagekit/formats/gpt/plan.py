@@ -8,28 +8,24 @@ from dataclasses import dataclass
 from imagekit.content import Bytes, Composite, Content
 from imagekit.errors import PlanError
 from imagekit.formats.gpt.layout import (
-    ACTIVE,
     DEFAULT_ENTRIES,
     ENTRY,
     ENTRY_SIZE,
     FIRST_USABLE,
     HEADER,
     HEADER_SIZE,
-    MBR_MARK,
-    MBR_SLOT,
     MOST_ENTRIES,
     NAME_UNITS,
-    PROTECTIVE,
     REVISION,
     SECTOR,
     SIGNATURE,
-    SLOTS,
     TAIL,
     UNUSED,
     Partition,
     last_usable,
     overlaps,
 )
+from imagekit.formats.mbr.layout import ACTIVE, MBR_MARK, MBR_SLOT, PROTECTIVE, SLOTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

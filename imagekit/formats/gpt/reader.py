@@ -15,16 +15,14 @@ from imagekit.formats.gpt.layout import (
     ENTRY_SIZE,
     HEADER,
     HEADER_SIZE,
-    MBR_MARK,
-    MBR_SLOT,
-    PROTECTIVE,
     REVISION,
     SECTOR,
     SIGNATURE,
-    SLOTS,
     Partition,
     overlaps,
 )
+from imagekit.formats.mbr.layout import PROTECTIVE
+from imagekit.formats.mbr.reader import used_slots
 
 _LARGEST_ARRAY = 1 << 20  # bytes; 128 entries take 16 KiB, and no known program writes more than 1,024
 
@@ -171,17 +169,8 @@ def _partitions(content: Content, header: Any, array: bytes, notes: list[str]) -
     return found
 
 
-def _mbr_slots(sector: bytes) -> list[Any]:
-    """Return the used slots of a master boot record; none when the sector is no such record."""
-    if sector[-2:] != MBR_MARK:
-        return []
-    table = sector[SLOTS]
-    slots = (MBR_SLOT.parse(table[start : start + 16]) for start in range(0, 64, 16))
-    return [slot for slot in slots if slot.type]
-
-
 def _mbr_notes(sector: bytes) -> list[str]:
-    types = [slot.type for slot in _mbr_slots(sector)]
+    types = [slot.type for slot in used_slots(sector)]
     if not types:
         return ["the first sector has no protective MBR entry"]
     if types != [PROTECTIVE]:
@@ -191,7 +180,7 @@ def _mbr_notes(sector: bytes) -> list[str]:
 
 def _unreadable(content: Content, sector: bytes, primary: ImagekitError, backup: ImagekitError) -> FormatError:
     """Say what is there instead of a sound GPT."""
-    slots = _mbr_slots(sector)
+    slots = used_slots(sector)
     if slots and all(slot.type != PROTECTIVE for slot in slots):
         listed = ", ".join(f"type {slot.type:#04x} at sector {slot.first_lba:,}" for slot in slots)
         return FormatError(f"an MBR disk without a GPT: {listed}", where=content.origin)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from imagekit.content import BLOCK_SIZE, Content, is_zero
 from imagekit.errors import FormatError
+from imagekit.formats.forward import Forward
 from imagekit.formats.gzip.backends import inflater
 from imagekit.formats.gzip.writer import TRAILER
 from imagekit.output import Sparse
@@ -67,35 +68,8 @@ def inflate_to_temporary(
     return temporary
 
 
-class _Source:
-    """Reads a content from front to back, in blocks, and knows where it is."""
-
-    def __init__(self, content: Content, progress: Progress) -> None:
-        self._content = content
-        self._progress = progress
-        self._next = 0
-        self._ahead = b""
-
-    @property
-    def offset(self) -> int:
-        return self._next - len(self._ahead)
-
-    def error(self, what: str) -> FormatError:
-        return FormatError(what, where=f"{self._content.origin}@{self.offset:#x}")
-
-    def block(self) -> bytes:
-        """Return the next bytes, up to a block of them; none at the end."""
-        if self._ahead:
-            data, self._ahead = self._ahead, b""
-            return data
-        count = min(BLOCK_SIZE // 4, self._content.size - self._next)
-        data = self._content.read(self._next, count)
-        self._next += count
-        self._progress.advance(count)
-        return data
-
-    def give_back(self, data: bytes) -> None:
-        self._ahead = data + self._ahead
+class _Source(Forward):
+    """Reads a gzip file."""
 
     def take(self, count: int) -> bytes:
         """Return exactly `count` bytes."""

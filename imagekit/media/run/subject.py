@@ -1,21 +1,20 @@
 """What is to be booted: a disk image, a CD image or a PXE directory, told by what is in it, not by its name."""
 
 import contextlib
-import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
-from imagekit import disk
 from imagekit.boot.console import DEVICES
-from imagekit.content import Content, DiskFile
-from imagekit.errors import ImagekitError, InputError, OutputError
-from imagekit.formats import detect, gzip
+from imagekit.content import Content, DiskFile, write_sparse
+from imagekit.errors import ImagekitError, InputError
+from imagekit.formats import detect
+from imagekit.formats.lofi import Lofi
 from imagekit.media.pxe.catalog import INDEX
 from imagekit.media.pxe.index import parse_catalog, read_index
 from imagekit.progress import progress_bar
+from imagekit.temporary import Temporary
 from imagekit.tree import File
 
 _LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf
@@ -36,7 +35,7 @@ class Subject:
 
 @contextlib.contextmanager
 def opened(path: Path, folder: Path) -> Iterator[Subject]:
-    """Yield what `path` is; a gzip file is inflated into `folder`, and removed in the end.
+    """Yield what `path` is; what is compressed is inflated into `folder`, and removed in the end.
 
     Raise InputError when there is nothing, FormatError when a compressed file is damaged, and OutputError when
     `folder` cannot hold what is in it.
@@ -49,51 +48,27 @@ def opened(path: Path, folder: Path) -> Iterator[Subject]:
         found = "neither a file nor a folder" if path.exists() else "no such file or folder"
         raise InputError(f"cannot boot: {found}", where=str(path))
     content = DiskFile(path)
-    if not gzip.is_gzip(content):
+    if not detect.is_wrapped(content):
         yield _image(content, path)
         return
-    with _Inflated(folder / "image") as copy:
+    made: list[Path] = []
+
+    def named(origin: str) -> Temporary:
+        made.append(folder / f"image{len(made)}")
+        return Temporary(origin, folder, made[-1].name)
+
+    try:
         with progress_bar(f"inflating {path.name}", content.size) as progress:
-            gzip.inflate(content, copy, progress=progress)
-        yield _image(DiskFile(copy.path), copy.path)
+            inside = detect.unwrap(content, named, progress)
+        if isinstance(inside, Lofi):
+            write_sparse(inside, named(inside.origin))
+        yield _image(inside, made[-1])
+    finally:
+        for file in made:
+            file.unlink()
 
 
-class _Inflated:
-    """A sparse file that is gone at the end of the `with` block."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __enter__(self) -> Self:
-        with self._reporting():
-            self._fd = os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        os.close(self._fd)
-        self.path.unlink()
-
-    @contextlib.contextmanager
-    def _reporting(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise OutputError(
-                f"cannot inflate the image: {error.strerror}",
-                where=str(self.path),
-                hint="set TMPDIR to a folder with more space, or inflate the image first",
-            ) from error
-
-    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        with self._reporting():
-            disk.write_at(self._fd, offset, data)
-
-    def truncate(self, size: int) -> None:
-        with self._reporting():
-            os.truncate(self._fd, size)
-
-
-_KINDS = {"iso": "cd", "gpt": "usb"}
+_KINDS = {"iso": "cd", "gpt": "usb", "mbr": "usb"}
 
 
 def _image(content: Content, path: Path) -> Subject:
