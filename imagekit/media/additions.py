@@ -1,10 +1,13 @@
 """Boot modules and answers that are put on a medium beside its platform."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.boot.answers import check_answers
+from imagekit.boot.answers import LARGEST, MODULE_SINCE, PRIVATE, PRIVATE_SINCE, check_answers, read_answers
 from imagekit.boot.modules import ANSWERS, Module, ModuleRequest, read_modules
+from imagekit.clock import Stamp
+from imagekit.tree import File, Tree
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,8 +20,47 @@ class Additions:
     def read(self) -> tuple[tuple[Module, ...], list[str]]:
         """Return the modules, answers first, and warnings; raise InputError for what cannot be used."""
         requests = self.modules
-        warnings: list[str] = []
         if self.answers is not None:
-            warnings = check_answers(self.answers)
             requests = (ModuleRequest(self.answers, ANSWERS), *requests)
+        warnings: list[str] = []
+        for request in requests:
+            if request.name == ANSWERS and (request.path.is_file() or request.path == self.answers):
+                warnings += check_answers(read_answers(request.path), str(request.path))
         return read_modules(requests), warnings
+
+
+def answers_of(modules: Sequence[Module]) -> Module | None:
+    """Return the module that holds the answers, or None."""
+    return next((module for module in modules if module.name == ANSWERS), None)
+
+
+def reads_modules(stamp: Stamp | None) -> bool:
+    """Tell whether a platform's setup finds its answers in a boot module; one of unknown age does."""
+    return stamp is None or stamp.seconds >= Stamp.parse(MODULE_SINCE)
+
+
+def age_warnings(stamp: Stamp | None, modules: Sequence[Module], *, has_medium: bool) -> Iterator[str]:
+    """Yield what a platform's age means for its answers; `has_medium` is false where it boots over the network."""
+    if stamp is None or answers_of(modules) is None or reads_modules(stamp):
+        return
+    told = f"{stamp.text}: setup reads answers from a boot module only since {MODULE_SINCE}"
+    if stamp.seconds < Stamp.parse(PRIVATE_SINCE):
+        yield f"{told}, and the setup of this platform reads none at all (a Triton headnode's reads {PRIVATE})"
+    elif has_medium:
+        yield f"{told}; they lie in {PRIVATE}, too, where this platform looks for them"
+    else:
+        yield f"{told}; this platform looks for {PRIVATE} on a USB stick, and will stop and ask"
+
+
+def private_warnings(boot: Tree, origin: str, modules: Sequence[Module]) -> Iterator[str]:
+    """Yield what is to be said of answers among the boot files, where setup looks first.
+
+    Raise InputError when setup could not read them.
+    """
+    entry = boot.get(PRIVATE)
+    if not isinstance(entry, File):
+        return
+    if answers_of(modules) is not None:
+        yield f"{origin}: its {PRIVATE} gives way to the answers that were given: setup would read it first"
+    else:
+        yield from check_answers(entry.content.read(0, min(entry.content.size, LARGEST + 1)), entry.content.origin)

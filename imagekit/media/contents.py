@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+from imagekit.boot.answers import PRIVATE
 from imagekit.boot.console import Console
 from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, SNIPPETS, loader_conf
 from imagekit.boot.loader_reading import read_loader_files
@@ -12,8 +13,10 @@ from imagekit.boot.modules import Module, loader_variables
 from imagekit.content import Bytes, Content
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat
+from imagekit.media.additions import answers_of, reads_modules
 from imagekit.media.sources import Sources, version_text
 from imagekit.platform.archive import check_boot_archive
+from imagekit.platform.layout import ROOT_PASSWORD
 from imagekit.tree import Directory, Entry, File, Tree
 
 LOADER = "boot/loader64.efi"
@@ -45,6 +48,9 @@ def medium_tree(sources: Sources, console: Console, time: int, modules: Sequence
     for module in modules:
         _put(tree, f"{BOOTFS}/{module.name}", module.content, time)
         _put(tree, f"{BOOTFS}/{module.name}.hash", module.hash_content, time)
+    answers = answers_of(modules)
+    if answers is not None and (PRIVATE in tree or not reads_modules(sources.stamp)):
+        _put(tree, PRIVATE, answers.content, time)
     return tree
 
 
@@ -84,6 +90,11 @@ def warnings_about(tree: Tree, console: Console) -> list[str]:
     found = loader_conf_warnings(tree, console)
     if DEFAULTS not in tree:
         found.append(f"{DEFAULTS} is missing: the UEFI loader finds its root file system by it")
+    password = tree.get(f"platform/{ROOT_PASSWORD}")
+    if isinstance(password, File) and password.content.size:
+        found.append(
+            f"platform/{ROOT_PASSWORD}: root's password will lie on the medium in clear text, for whoever can read it"
+        )
     if "boot/loader" not in tree:
         found.append("boot/loader is missing: a machine with a BIOS will not boot")
     boot = version_text(tree, "etc/version/boot")

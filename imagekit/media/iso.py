@@ -14,7 +14,7 @@ from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
 from imagekit.formats.iso.names import d_characters
 from imagekit.media import hybrid
-from imagekit.media.additions import Additions
+from imagekit.media.additions import Additions, age_warnings, private_warnings
 from imagekit.media.contents import LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import CDBOOT, ISOBOOT, find_sources
 from imagekit.media.sources import Request as SourceRequest
@@ -86,6 +86,8 @@ def plan(request: Request) -> Plan:
     """Decide everything about an ISO image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
     modules, module_warnings = request.additions.read()
+    module_warnings += age_warnings(sources.stamp, modules, has_medium=True)
+    module_warnings += private_warnings(sources.boot, sources.boot_origin, modules)
     time = build_time(sources.stamp)
     tree = medium_tree(sources, request.console, time, modules)
     ids = ("iso", sources.name, str(request.console), *listing(tree))

@@ -14,7 +14,7 @@ from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat, gpt
-from imagekit.media.additions import Additions
+from imagekit.media.additions import Additions, age_warnings, private_warnings
 from imagekit.media.contents import LOADER, READ_BY_LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
@@ -137,6 +137,8 @@ def plan(request: Request) -> Plan:
     """Decide everything about a USB image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
     modules, module_warnings = request.additions.read()
+    module_warnings += age_warnings(sources.stamp, modules, has_medium=True)
+    module_warnings += private_warnings(sources.boot, sources.boot_origin, modules)
     programs = read_boot_programs(sources.boot_file("boot/pmbr"), sources.boot_file("boot/gptzfsboot"))
     time = build_time(sources.stamp)
     tree = medium_tree(sources, request.console, time, modules)

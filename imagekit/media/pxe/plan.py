@@ -14,6 +14,7 @@ from imagekit.boot.loader_conf import is_kept_back
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError, PlanError
 from imagekit.interrupts import held
+from imagekit.media.additions import age_warnings
 from imagekit.media.contents import loader_conf_warnings
 from imagekit.media.pxe import publish
 from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, platform_folder
@@ -135,6 +136,7 @@ def plan(request: Request) -> Plan:
     every = [find_sources(one, boot_required=False) for one in request.sources]
     for sources in every:
         warnings += (warning for warning in sources.warnings if warning not in warnings)
+        warnings += age_warnings(sources.stamp, modules, has_medium=False)
     found = [read_platform(sources) for sources in every]
     loader = {path: content for sources in every[:1] for path, content in loader_files(sources)}
     for sources in every[:1]:
