@@ -218,7 +218,7 @@ def _stops(answers: Mapping[str, object]) -> Iterator[str]:
 
 def _is_asked(answers: Mapping[str, object], key: str) -> bool:
     """Tell whether setup asks a question at the console; what an answer is worth is another matter."""
-    if key == "admin_netmask" and _text(answers, "admin_ip") == "dhcp":
+    if key == "admin_netmask" and _text(answers, "admin_ip") in {"", "dhcp"}:
         return False
     if key == "pisource" and _text(answers, "bootpool") in {"", "none", DEFAULT}:
         return False
@@ -255,9 +255,9 @@ def _value_problems(answers: Mapping[str, object]) -> Iterator[str]:
         yield f"zpool_confirm_layout is {_shown(confirmed)}, expected yes: setup would not go on with the layout"
     nic = answers.get("admin_nic", "")
     if nic != "" and (not isinstance(nic, str) or mac_address(nic) != nic):
-        usual = mac_address(nic) if isinstance(nic, str) else None
-        example = usual or "52:54:00:2f:61:34"
-        yield f"admin_nic is {_shown(nic)}, expected a MAC address in lower case, two digits an octet, such as {example}"
+        example = (mac_address(nic) if isinstance(nic, str) else None) or "52:54:00:2f:61:34"
+        expected = f"a MAC address in lower case, two digits an octet, such as {example}"
+        yield f"admin_nic is {_shown(nic)}, expected {expected}"
     for key in _NO_PROPOSAL:
         if answers.get(key) == DEFAULT:
             yield f"{key} is {DEFAULT!r}: setup proposes nothing there, and takes that very text as it is"

@@ -28,7 +28,6 @@ def make(folder, *, archive=200_000, names=0):
         platform / "i86pc/kernel/amd64/unix": b"\x7fELF" + rng.randbytes(40_000),
         platform / "i86pc/amd64/boot_archive": rng.randbytes(archive),
         platform / "etc/version/platform": f"{STAMP}\n".encode(),
-        platform / "root.password": b"secret\n",
     }
     for number in range(names):
         files[platform / f"i86pc/Names That Are Long/A File with a Long Mixed-Case Name, No. {number}"] = b"%d" % number
@@ -38,6 +37,5 @@ def make(folder, *, archive=200_000, names=0):
     for path, data in files.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    (platform / "root.password").chmod(0o600)
     (folder / "output/platform-latest").symlink_to(NAME)
     return folder
