@@ -36,7 +36,12 @@ def answers_of(modules: Sequence[Module]) -> Module | None:
 
 def reads_modules(stamp: Stamp | None) -> bool:
     """Tell whether a platform's setup finds its answers in a boot module; one of unknown age does."""
-    return stamp is None or stamp.seconds >= Stamp.parse(MODULE_SINCE)
+    return not _is_before(stamp, MODULE_SINCE)
+
+
+def _is_before(stamp: Stamp | None, date: str) -> bool:
+    found, limit = stamp and stamp.seconds, Stamp(date).seconds
+    return found is not None and limit is not None and found < limit
 
 
 def age_warnings(stamp: Stamp | None, modules: Sequence[Module], *, has_medium: bool) -> Iterator[str]:
@@ -44,7 +49,7 @@ def age_warnings(stamp: Stamp | None, modules: Sequence[Module], *, has_medium: 
     if stamp is None or answers_of(modules) is None or reads_modules(stamp):
         return
     told = f"{stamp.text}: setup reads answers from a boot module only since {MODULE_SINCE}"
-    if stamp.seconds < Stamp.parse(PRIVATE_SINCE):
+    if _is_before(stamp, PRIVATE_SINCE):
         yield f"{told}, and the setup of this platform reads none at all (a Triton headnode's reads {PRIVATE})"
     elif has_medium:
         yield f"{told}; they lie in {PRIVATE}, too, where this platform looks for them"

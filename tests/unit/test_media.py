@@ -204,6 +204,7 @@ def test_a_link_that_leads_to_no_file_of_the_platform_is_refused(ws, target, fou
 
 def test_a_link_inside_the_platform_becomes_a_file(ws):
     platform = ws / "output" / NAME
+    (platform / "root.password").write_text("secret\n")
     (platform / "i86pc/second").symlink_to("first")
     (platform / "i86pc/first").symlink_to("../root.password")
     (platform / "i86pc/third").hardlink_to(platform / "root.password")
