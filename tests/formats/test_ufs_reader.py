@@ -1,14 +1,15 @@
 """Reading UFS images: what newfs of other systems may make, and what damaged or hostile images do."""
 
 import struct
+import subprocess
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit.content import Bytes, Composite, Slice
+from imagekit.content import Bytes, Composite, DiskFile, Slice
 from imagekit.errors import FormatError
-from imagekit.formats import ufs
+from imagekit.formats import detect, ufs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 TIME = 1600000000
@@ -75,6 +76,53 @@ def test_every_ufs_is_known_by_its_magic_number():
         assert ufs.is_ufs(patched(image, (SB + 1372, "I", magic)))
     assert not ufs.is_ufs(patched(image, (SB + 1372, "I", 1)))
     assert not ufs.is_ufs(Bytes(b"gzip"))
+
+
+@pytest.mark.parametrize(
+    ("order", "options", "kind"),
+    [
+        ("le", "version=1", "a little-endian UFS of 4.4BSD"),
+        ("be", "version=1", "a big-endian UFS of 4.4BSD"),
+        ("le", "version=1,bsize=4096,fsize=512,minfree=0", "a little-endian UFS of 4.4BSD"),
+        ("le", "version=1,bsize=32768,fsize=4096", "a little-endian UFS of 4.4BSD"),
+        ("le", "version=2", "a UFS2"),
+        ("be", "version=2", "a UFS2"),
+    ],
+)
+def test_intact_file_systems_of_bsd_are_refused_for_what_they_are(need, tmp_path, order, options, kind):
+    need("makefs")
+    (tmp_path / "d").mkdir()
+    (tmp_path / "d/file").write_text("text")
+    image = tmp_path / "x.ffs"
+    words = ["makefs", "-t", "ffs", "-B", order, "-o", options, "-s", "4m", image, tmp_path / "d"]
+    subprocess.run(words, check=True, capture_output=True)
+    assert detect.kind_of(DiskFile(image)) == "ufs"
+    for read in (ufs.read, detect.open_tree):
+        with pytest.raises(FormatError, match=rf"x\.ffs: {kind}.*, which imagekit does not read$"):
+            read(DiskFile(image))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("inode_format", "system"), [(2, "4.4BSD"), (-1, "4.3BSD")])
+def test_inode_formats_of_bsd(order, inode_format, system):
+    data = bytearray(1 << 20)
+    struct.pack_into(f"{order}2i", data, SB + 48, 8192, 1024)
+    struct.pack_into(f"{order}i", data, SB + 1324, inode_format)
+    struct.pack_into(f"{order}2Q", data, SB + 1336, 8191, 1023)
+    struct.pack_into(f"{order}I", data, SB + 1372, 0x011954)
+    with pytest.raises(FormatError, match=f"-endian UFS of {system}"):
+        ufs.read(Bytes(bytes(data)))
+
+
+@pytest.mark.parametrize("offset", [8192, 65536, 262144])
+def test_ufs2_at_each_place(offset):
+    data = bytearray(offset + 1380)
+    assert not ufs.is_ufs(Bytes(bytes(data)))
+    struct.pack_into("<I", data, offset + 1372, 0x19540119)
+    assert ufs.is_ufs(Bytes(bytes(data)))
+    assert not ufs.is_ufs(Bytes(bytes(data[:-1])))
+    with pytest.raises(FormatError, match="a UFS2"):
+        ufs.read(Bytes(bytes(data)))
 
 
 def test_a_log_that_was_rolled_is_no_hindrance():

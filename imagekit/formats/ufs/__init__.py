@@ -2,9 +2,10 @@
 
 from imagekit.formats.ufs.fit import ImageTooSmallError, Largest, needed_size
 from imagekit.formats.ufs.geometry import Geometry
+from imagekit.formats.ufs.identify import is_ufs
 from imagekit.formats.ufs.plan import Plan, Usage, plan
 from imagekit.formats.ufs.reader import read
-from imagekit.formats.ufs.superblock import Superblock, is_ufs, read_superblock
+from imagekit.formats.ufs.superblock import Superblock, read_superblock
 
 __all__ = [
     "Geometry",

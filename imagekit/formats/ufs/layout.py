@@ -28,6 +28,9 @@ MAGIC: Final = 0x00011954
 MAGIC_MULTI_TERABYTE: Final = 0x00DECADE
 """fs_magic of multi-terabyte file systems (MTB_UFS_MAGIC), another layout."""
 
+MAGIC_UFS2: Final = 0x19540119
+"""fs_magic of UFS2, the BSDs' layout of 64 bits."""
+
 GROUP_MAGIC: Final = 0x00090255
 """cg_magic."""
 

@@ -8,6 +8,7 @@ from imagekit.errors import FormatError
 from imagekit.formats.ufs import layout
 from imagekit.formats.ufs.geometry import Geometry
 from imagekit.formats.ufs.groups import Counts
+from imagekit.formats.ufs.identify import check_kind
 
 _RPS = 120
 """Revolutions per second of the disk that lofi pretends to be."""
@@ -110,22 +111,13 @@ class Superblock:
         return (start + self.iblkno) * self.fsize
 
 
-def is_ufs(content: Content) -> bool:
-    """Tell whether a content has the magic number of a UFS where it belongs, even of one that is not readable here."""
-    if content.size < layout.SUPERBLOCK_OFFSET + layout.SUPERBLOCK_SIZE:
-        return False
-    raw = content.read(layout.SUPERBLOCK_OFFSET + layout.SUPERBLOCK_SIZE - 8, 4)
-    magics = {layout.MAGIC, layout.MAGIC_MULTI_TERABYTE}
-    return int.from_bytes(raw, "little") in magics or int.from_bytes(raw, "big") in magics
-
-
 def read_superblock(content: Content) -> Superblock:
     """Return the superblock of an image; raise FormatError when it is no UFS of illumos on x86, or is not usable."""
     where = content.origin
     if content.size < layout.SUPERBLOCK_OFFSET + layout.SUPERBLOCK_SIZE:
         raise FormatError(f"not a UFS: {content.size:,} bytes are too few to hold a superblock", where=where)
     raw = content.read(layout.SUPERBLOCK_OFFSET, layout.SUPERBLOCK_SIZE)
-    _check_magic(raw[-8:-4], where)
+    check_kind(content, raw)
     fs = layout.SUPERBLOCK.parse(raw)
 
     def need(holds: bool, what: str) -> None:
@@ -176,23 +168,6 @@ def read_superblock(content: Content) -> Superblock:
         start = result.inode_table(group)
         need(start + table <= length, f"the inode table of group {group} is past the end")
     return result
-
-
-def _check_magic(raw: bytes, where: str) -> None:
-    magic, swapped = int.from_bytes(raw, "little"), int.from_bytes(raw, "big")
-    if magic == layout.MAGIC:
-        return
-    if layout.MAGIC_MULTI_TERABYTE in {magic, swapped}:
-        raise FormatError(
-            "a multi-terabyte UFS (newfs -T), which imagekit does not read", where=where, hint="its layout is another"
-        )
-    if swapped == layout.MAGIC:
-        raise FormatError(
-            "a big-endian UFS, as SPARC machines make it, which imagekit does not read",
-            where=where,
-            hint="only little-endian (x86) file systems are in SmartOS images",
-        )
-    raise FormatError(f"not a UFS: the magic number is {magic:#010x}, expected {layout.MAGIC:#010x}", where=where)
 
 
 def _refuse_log(logbno: int, clean: int, rolled: int, where: str) -> None:
