@@ -6,6 +6,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imagekit.content import Bytes, Composite
 from imagekit.formats import ufs
@@ -93,6 +95,12 @@ class Image:
 @pytest.fixture(scope="module")
 def pristine():
     plan = ufs.plan(make_tree(), 10240 * 1024, time=TIME, bytes_per_inode=12248)
+    return bytes(plan.content().read()), plan
+
+
+@pytest.fixture(scope="module")
+def small():
+    plan = ufs.plan(make_tree(), 5500 * 1024, time=TIME, bytes_per_inode=12248)
     return bytes(plan.content().read()), plan
 
 
@@ -286,6 +294,43 @@ def test_damage_is_found(pristine, code, plant):
     plant(image)
     found = ufs_check.check(image.data)
     assert any(finding.startswith(f"{code}:") for finding in found), found
+
+
+@pytest.mark.parametrize("size", [1, 7, 8, 12, 412, 500, 511, 513, 1000])
+@pytest.mark.parametrize("path", ["", "d", "e", "d/sub/deeper", "lost+found"])
+def test_directories_of_odd_sizes_are_findings(pristine, path, size):
+    image = Image(bytearray(pristine[0]), pristine[1])
+    image.put((image.inode(path) if path else image.numbered(2)) + 8, "Q", size)
+    found = ufs_check.check(image.data)
+    assert any(finding.startswith("directory size:") for finding in found), found
+
+
+@pytest.mark.parametrize("length", [0, 8191, 9571, 9572, 20000, 1 << 20])
+def test_images_that_are_cut_short_are_findings(pristine, length):
+    assert ufs_check.check(pristine[0][:length])
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whatever_is_damaged_the_checker_does_not_raise(small, data):
+    """Numbers in tables, inodes, addresses and directories are replaced by those that most often matter."""
+    image = Image(bytearray(small[0]), small[1])
+    g = image.g
+    nodes = image.plan.nodes
+    places = [(8192, 1380), (image.group(), g.cgsize), (image.fragment(g.csaddr), g.fsize)]
+    places += [(image.numbered(node.number), 128) for node in nodes]
+    places += [
+        (image.fragment(first), count * g.fsize)
+        for node in nodes
+        for first, count in node.indirect or (node.data if isinstance(node.entry, Directory) else ())
+    ]
+    for _ in range(data.draw(st.integers(1, 3))):
+        start, length = data.draw(st.sampled_from(places))
+        at = start + data.draw(st.integers(0, (length - 8) // 2)) * 2
+        number = data.draw(st.sampled_from([0, 1, 2, 7, 12, 412, 511, 512, 513, 4095, 1 << 20, (1 << 31) - 1, -1]))
+        form = "HIQ"[data.draw(st.integers(0, 2))]
+        image.put(at, form, number % (1 << 8 * struct.calcsize(form)))
+    assert isinstance(ufs_check.check(image.data), list)
 
 
 def test_there_are_many_kinds_of_damage():

@@ -57,7 +57,10 @@ class Checker:
         return struct.unpack_from("<" + form, self.image, offset)
 
     def run(self):
-        if len(self.image) < SUPERBLOCK_AT + SUPERBLOCK_LENGTH or not self.superblock():
+        if len(self.image) < SUPERBLOCK_AT + SUPERBLOCK_LENGTH:
+            self.say("sizes", f"an image of {len(self.image)} bytes has no superblock")
+            return self.found
+        if not self.superblock():
             return self.found
         self.copies()
         s = self.s
@@ -289,11 +292,14 @@ class Checker:
         """Return [(position, inode, record length, name)] of a directory, unused entries left out."""
         result = []
         for chunk in range(0, len(data), 512):
-            at = chunk
-            while at < chunk + 512:
+            at, end = chunk, min(chunk + 512, len(data))
+            while at < end:
+                if end - at < 8:
+                    self.say("chain", f"directory {number}: {end - at} bytes are left for a record at {at}")
+                    break
                 inode, record, length = struct.unpack_from("<IHH", data, at)
                 least = 8 + up(length + 1, 4) if inode else 12
-                if record % 4 or record < least or at + record > chunk + 512:
+                if record % 4 or record < least or at + record > end:
                     self.say("chain", f"directory {number}: record of {record} for a name of {length} at {at}")
                     break
                 if inode:

@@ -3,10 +3,11 @@
 
     fuzz_ufs.py [SECONDS [SEED]]
 
-Every damaged image must give a tree or a FormatError, within limits of memory and time that a small image deserves;
-anything else is printed with the seed that makes it again, and the exit status is 1.
+Every damaged image must give a tree or a FormatError, within limits of memory and time that a small image deserves,
+and the tests' checker must not raise; anything else is printed with the seed that makes it again, and the exit status is 1.
 """
 
+import importlib.util
 import random
 import resource
 import struct
@@ -14,11 +15,16 @@ import sys
 import time
 import traceback
 import zlib
+from pathlib import Path
 
 from imagekit.content import Bytes, Composite
 from imagekit.errors import FormatError
 from imagekit.formats import lofi, ufs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
+
+_SPEC = importlib.util.spec_from_file_location("ufs_check", Path(__file__).parent.with_name("formats") / "ufs_check.py")
+ufs_check = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(ufs_check)
 
 MEMORY = 1 << 30
 SLOW = 5.0
@@ -104,6 +110,8 @@ def main() -> int:
             content = Bytes(damage(rng, image, places), "x.ufs")
         began = time.monotonic()
         try:
+            if seed % 20 == 0:
+                ufs_check.check(content.read())
             read_all(lofi.Lofi(content) if seed % 5 == 4 else content)
             trees += 1
         except FormatError:
