@@ -40,7 +40,7 @@ def reads_modules(stamp: Stamp | None) -> bool:
 
 
 def _is_before(stamp: Stamp | None, date: str) -> bool:
-    found, limit = stamp and stamp.seconds, Stamp(date).seconds
+    found, limit = stamp.seconds if stamp else None, Stamp(date).seconds
     return found is not None and limit is not None and found < limit
 
 
