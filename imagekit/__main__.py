@@ -6,6 +6,7 @@ Exit status: 0 done, 1 findings or a failure, 2 wrong usage, 130 interrupted.
 import contextlib
 import gc
 import os
+import select
 import sys
 from typing import TextIO
 
@@ -22,6 +23,9 @@ def main() -> int:
         interrupts.ignore()
     except interrupts.Interrupted:
         interrupts.ignore()
+        _lead_nowhere(sys.stdout)  # half a result is none, and whoever should take it may not
+        if not _takes_text(sys.stderr):
+            _lead_nowhere(sys.stderr)
         complete, left = _end_outputs()
         if complete:
             _say(f"imagekit: interrupted, when this was complete: {', '.join(complete)}")
@@ -116,10 +120,22 @@ def _finish(stream: TextIO) -> None:
     try:
         stream.flush()
     except OSError:
-        with contextlib.suppress(OSError):
-            null = os.open(os.devnull, os.O_WRONLY)
-            os.dup2(null, stream.fileno())
-            os.close(null)
+        _lead_nowhere(stream)
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    with contextlib.suppress(OSError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def _takes_text(stream: TextIO) -> bool:
+    """Tell whether a stream takes some text within a second, as a pipe that nobody reads any more does not."""
+    try:
+        return bool(select.select([], [stream], [], 1)[1])
+    except (OSError, ValueError):
+        return False
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from itertools import pairwise
 from typing import Protocol, Self
 
 from imagekit.content import BLOCK_SIZE, Content, data_runs, is_zero
-from imagekit.interrupts import held
+from imagekit.interrupts import check, held
 from imagekit.output import OutputFile
 from imagekit.progress import SILENT, Progress
 
@@ -176,6 +176,7 @@ class _Pipeline:
                 buffer = memoryview(returned[1].obj)
             if self._stop.is_set():
                 return
+            check()
             block = buffer[:length]
             content.read_into(offset, block)
             self._queues[0].put((offset, block))

@@ -24,10 +24,13 @@ def open_tmp() -> Iterator[Path]:
 @pytest.fixture
 def handled() -> Iterator[None]:
     """Let signals be interrupts during a test."""
-    before = {number: signal.getsignal(number) for number in interrupts.SIGNALS}
+    before = {number: signal.getsignal(number) for number in (*interrupts.SIGNALS, signal.SIGALRM)}
+    hook = sys.unraisablehook
     for number in before:
         signal.signal(number, signal.SIG_DFL)  # whatever the caller ignores
     interrupts.handle()
     yield
+    interrupts.handle()  # for its timer to stop
+    sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -698,21 +698,3 @@ def test_an_interrupt_never_comes_between_a_temporary_and_its_note(tmp_path, mon
         with pytest.raises(interrupts.Interrupted), Outputs() as outputs:
             make(outputs, tmp_path / "x")
     assert names(tmp_path) == []
-
-
-@pytest.mark.usefixtures("handled")
-def test_interrupts_come_once():
-    with pytest.raises(interrupts.Interrupted), interrupts.held():
-        with interrupts.held():
-            os.kill(os.getpid(), signal.SIGINT)
-        os.kill(os.getpid(), signal.SIGTERM)
-    for number in SIGNALS:
-        os.kill(os.getpid(), number)
-
-
-def test_what_the_caller_ignores_stays_ignored(handled):
-    del handled
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    interrupts.handle()
-    os.kill(os.getpid(), signal.SIGHUP)
-    assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
