@@ -3,19 +3,21 @@
 What lies where is that of smartos-live's tools/build_boot_image -I.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from imagekit.boot.console import Console
+from imagekit.boot.modules import Module
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Composite
+from imagekit.errors import PlanError
 from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
 from imagekit.formats.iso.names import d_characters
 from imagekit.media import hybrid
 from imagekit.media.additions import Additions, age_warnings, private_warnings
-from imagekit.media.contents import LOADER, listing, medium_tree, plan_esp, warnings_about
+from imagekit.media.contents import BOOTFS, LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import CDBOOT, ISOBOOT, find_sources
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.output import Outputs
@@ -110,6 +112,7 @@ def plan(request: Request) -> Plan:
             iso9660.BootEntry(path=EFIBOOT, platform="efi"),
         ],
     )
+    _check_modules(volume, modules)
     disk = None
     warnings = [*sources.warnings, *module_warnings, *warnings_about(tree, request.console), *volume.warnings]
     if request.hybrid:
@@ -125,3 +128,16 @@ def plan(request: Request) -> Plan:
         disk,
         tuple(warnings),
     )
+
+
+def _check_modules(volume: iso9660.IsoPlan, modules: Sequence[Module]) -> None:
+    """Raise PlanError for a module that the loader would not load from a disc, and boot on without it."""
+    for module in modules:
+        for path in (f"{BOOTFS}/{module.name}", f"{BOOTFS}/{module.name}.hash"):
+            for place in (path, *map(str, PurePosixPath(path).parents)):
+                if place in volume.unseen:
+                    raise PlanError(
+                        f"a boot module that would not be loaded from a disc: {volume.unseen[place]}",
+                        where=module.content.origin,
+                        hint="give it a shorter name: --module FILE:NAME; 172 bytes will do, 177 with .hash",
+                    )

@@ -8,7 +8,7 @@ from pxe_directory import make
 
 from imagekit.boot.console import Console
 from imagekit.boot.modules import ModuleRequest
-from imagekit.errors import InputError
+from imagekit.errors import InputError, PlanError
 from imagekit.media import iso, usb
 from imagekit.media.additions import Additions
 from imagekit.media.contents import medium_tree
@@ -119,3 +119,19 @@ def test_passwords_in_clear_are_told_once(ws, medium):
     assert len(found) == 2
     assert all("in clear text" in line and "secret" not in line for line in found)
     assert any(line.startswith("platform/root.password: ") for line in found)
+
+
+@pytest.mark.parametrize(
+    ("name", "fine"), [("n" * 172, True), ("n" * 173, False), ("n" * 179 + "/x", True), ("n" * 180 + "/x", False)]
+)
+def test_modules_that_a_disc_would_hide_from_the_loader(ws, name, fine):
+    """Rock Ridge names of more than 177 bytes go on in a second record, which the loader does not read."""
+    (ws / "m").write_bytes(b"x")
+    module = ModuleRequest(ws / "m", name)
+    assert planned(ws, usb, modules=(module,)) == []
+    if fine:
+        assert planned(ws, iso, modules=(module,)) == []
+    else:
+        with pytest.raises(PlanError, match="would not be loaded from a disc") as caught:
+            planned(ws, iso, modules=(module,))
+        assert caught.value.where == str(ws / "m")

@@ -45,7 +45,8 @@ class Directories:
         self._layout = layout
         self._area = rock_ridge.ContinuationArea()
         self._area_sector = self._empty_sector = 0
-        self.warnings: list[str] = []
+        self.unseen: dict[str, str] = {}
+        """What the illumos loader does not find by its name, or not that alone: warnings by path."""
         self._all = [PlannedDirectory("", SELF, 1)]
         for number, directory in enumerate(self._all, 1):
             self._all += self._list(directory, number)
@@ -68,7 +69,7 @@ class Directories:
         prefix = f"{directory.path}/" if directory.path else ""
         directory.children = [(prefix + name, primary[name]) for name in ordered]
         split = [name for name in ordered if len(_names(name, primary[name])) > 1]
-        self.warnings += name_warnings(directory.path, split, dict(shadowed_names(ordered)))
+        self.unseen |= name_warnings(directory.path, split, dict(shadowed_names(ordered)))
         return [PlannedDirectory(prefix + name, primary[name], number) for name in ordered if kinds[name]]
 
     def path_table(self, order: str) -> bytes:

@@ -137,13 +137,15 @@ def time_warnings(entries: Iterable[Entry]) -> list[str]:
     ]
 
 
-def name_warnings(directory: str, split_names: Sequence[str], shadowed: Mapping[str, str]) -> list[str]:
-    """Return warnings of one directory's names that the illumos loader or Linux will not see as they are."""
-    result = []
-    prefix = f"/{directory}/" if directory else "/"
+def name_warnings(directory: str, split_names: Sequence[str], shadowed: Mapping[str, str]) -> dict[str, str]:
+    """Return warnings by path: one directory's names that the illumos loader or Linux will not see as they are."""
+    result = {}
+    prefix = f"{directory}/" if directory else ""
     for name in split_names:
         cut = "; Linux cuts it" if len(encode(name)) > 253 else ""
-        result.append(f"{prefix}{name}: the boot loader does not see so long a name ({len(encode(name))} bytes){cut}")
+        size = len(encode(name))
+        result[prefix + name] = f"/{prefix}{name}: the boot loader does not see so long a name ({size} bytes){cut}"
     for name, other in shadowed.items():
-        result.append(f"{prefix}{name}: the boot loader would open {other} instead, which comes first and starts alike")
+        told = f"/{prefix}{name}: the boot loader would open {other} instead, which comes first and starts alike"
+        result.setdefault(prefix + name, told)
     return result

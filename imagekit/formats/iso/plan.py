@@ -55,6 +55,7 @@ class IsoPlan:
     """A planned image: `size` in bytes, all extents in order, the boot entries, and what the user should know.
 
     `files` says in which sector the data of a file starts, by path; files without data are not there.
+    `unseen` are warnings by path, of what the illumos loader does not find by its name.
     Nothing that is not listed in `extents` is written: system area, gaps and the padding at the end are zeros.
     """
 
@@ -64,6 +65,7 @@ class IsoPlan:
     extents: tuple[Extent, ...]
     boot: tuple[BootPlan, ...]
     warnings: tuple[str, ...]
+    unseen: Mapping[str, str]
     contents: tuple[Content, ...]
     files: Mapping[str, int]
 

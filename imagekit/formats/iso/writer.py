@@ -134,7 +134,8 @@ class _Writer:
             size=layout.next_sector * SECTOR,
             extents=extents,
             boot=boot,
-            warnings=(*time_warnings(self._tree), *self._directories.warnings),
+            warnings=(*time_warnings(self._tree), *self._directories.unseen.values()),
+            unseen=self._directories.unseen,
             contents=contents,
             files=self._file_sectors,
         )
