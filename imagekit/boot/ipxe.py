@@ -63,6 +63,8 @@ class Boot:
     added: tuple[ModuleLine, ...]
     given: Mapping[str, str]
     """Boot properties that the user gave."""
+    image: str | None = None
+    """Path of the ISO image that UEFI machines boot instead of all that; None where iPXE has multiboot there."""
 
     def console(self, console: Console, device: str | None = None) -> dict[str, str]:
         """Return the properties of a console device, with the speeds that the user gave."""
@@ -89,6 +91,15 @@ class Boot:
 
 _MODE_NAMES = frozenset(f"{device}-mode" for device in DEVICES)
 
+_UNDER_UEFI = "iseq ${platform} efi"
+_OPTIONS = (
+    "item --gap Options",
+    "item --key c console Console: ${console}",
+    "item --key m mode Mode: ${mode}",
+    "item --key k kmdb Kernel debugger: ${kmdb}",
+    "item --key v verbose Verbose: ${verbose}",
+)
+
 
 def straight(boot: Boot, console: Console, prefix: str = "") -> str:
     """Return the script that boots one platform."""
@@ -97,10 +108,12 @@ def straight(boot: Boot, console: Console, prefix: str = "") -> str:
         f"# SmartOS {boot.stamp}",
         ":start",
         "isset ${ip} || dhcp || goto failed",
+        *([f"{_UNDER_UEFI} && goto uefi ||"] if boot.image else []),
         "imgfree",
         f"kernel {prefix}{boot.kernel} {boot.arguments(console)} || goto failed",
         *(f"module {module.text(prefix)} || goto failed" for module in boot.modules()),
         "boot || goto failed",
+        *([":uefi", *_sanboot(f"{prefix}{boot.image}")] if boot.image else []),
         ":failed",
         f"echo SmartOS {boot.stamp} could not be loaded or started: see above",
         f"prompt --timeout {TIMEOUT} Trying again in 10 seconds; press a key for the iPXE shell && shell ||",
@@ -115,6 +128,8 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
     consoles = {device: console_properties(console, device) for device in DEVICES}
     if device not in consoles:  # one that the kernel may know, such as a hypervisor's
         consoles["given"] = {"console": device}
+    with_images = any(boot.image for boot in boots)
+    options = f"{_UNDER_UEFI} || " if with_images else ""  # there, the loader on the image has a menu of its own
     lines = [
         "#!ipxe",
         "# SmartOS: a menu of platforms, consoles and ways to boot",
@@ -131,11 +146,7 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
         "menu SmartOS",
         "item --gap Platforms",
         *(f"item {boot.stamp} {boot.stamp}" for boot in boots),
-        "item --gap Options",
-        "item --key c console Console: ${console}",
-        "item --key m mode Mode: ${mode}",
-        "item --key k kmdb Kernel debugger: ${kmdb}",
-        "item --key v verbose Verbose: ${verbose}",
+        *(f"{options}{line}" for line in _OPTIONS),
         "item --gap Other",
         "item --key s shell iPXE shell",
         "item --key x exit Next boot device",
@@ -145,6 +156,8 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
     ]
     for boot in boots:
         lines += _platform(boot, console, prefix)
+    if with_images:
+        lines += [":uefi", *_sanboot("${image}"), "goto failed"]
     lines += [
         ":start",
         "boot || goto failed",
@@ -169,8 +182,17 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
     return "".join(f"{line}\n" for line in lines)
 
 
+def _sanboot(image: str) -> Iterator[str]:
+    """Yield the lines that boot from an image as a disc; what follows them is what is done when that fails."""
+    yield f"sanboot {image} ||"
+    yield f"echo UEFI machines boot from {image}, by parts over HTTP: not over TFTP"
+
+
 def _platform(boot: Boot, console: Console, prefix: str) -> Iterator[str]:
     yield f":{boot.stamp}"
+    if boot.image:
+        yield f"set image {prefix}{boot.image}"
+        yield f"{_UNDER_UEFI} && goto uefi ||"
     for device in DEVICES:
         own = boot.console(console, device)
         if own != console_properties(console, device):

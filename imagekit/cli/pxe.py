@@ -68,6 +68,12 @@ def _url(text: str) -> str:
 )
 @options.modules
 @options.answers
+@click.option(
+    "--uefi",
+    type=click.Choice(["iso", "multiboot2"]),
+    help="How UEFI machines boot: from an ISO image, or by an iPXE with multiboot 2.  "
+    "[default: the directory's, else iso where there are boot files]",
+)
 @click.option("--layout", type=click.Choice(["smartos", "triton"]), help="Names of the files.  [default: smartos]")
 @click.option(
     "--mac",
@@ -100,6 +106,7 @@ def command(
     properties: tuple[tuple[BootProperty, ...], ...],
     modules: tuple[ModuleRequest, ...],
     answers: Path | None,
+    uefi: str | None,
     layout: str | None,
     macs: tuple[str, ...],
     remove: tuple[Stamp, ...],
@@ -111,8 +118,9 @@ def command(
 ) -> None:
     """Make a directory to boot from over the network, or add platforms to it.
 
-    A TFTP or HTTP server serves it as it is: iPXE scripts with a menu, kernels and boot archives, the illumos loader,
-    and snippets for DHCP servers. What is there stays, and clients that boot meanwhile see the old menu or the new.
+    A TFTP or HTTP server serves it as it is: iPXE scripts with a menu, kernels and boot archives, ISO images for UEFI
+    machines, and snippets for DHCP servers. What is there stays, and clients that boot meanwhile see the old menu or
+    the new.
 
     \b
       imagekit pxe -c ttyb
@@ -130,6 +138,7 @@ def command(
         default=default,
         properties=tuple(chain.from_iterable(properties)),
         additions=additions.Additions(modules, answers),
+        uefi=uefi,
         layout=layout,
         macs=macs,
         remove=remove,

@@ -52,7 +52,7 @@ from imagekit.cli import options
 @click.option(
     "--bootfile",
     metavar="NAME",
-    help="What DHCP offers, in a PXE directory.  [default: smartos.ipxe, or boot/loader64.efi for UEFI]",
+    help="What DHCP offers, in a PXE directory.  [default: smartos.ipxe, for UEFI over HTTP]",
 )
 @click.pass_context
 def command(

@@ -159,11 +159,61 @@ def test_menu_boots_its_default_by_itself(directory, boot):
     )
 
 
-def test_uefi_with_snponly(directory, boot, ipxe, tmp_path):
+def test_uefi_with_snponly_and_the_menu(directory, boot, ipxe, tmp_path):
+    """Stock iPXE boots UEFI machines from the image, over HTTP and by the relative URI of the script."""
+    (tmp_path / "boot").write_bytes(ipxe("snponly.efi").read_bytes())
+    dump = tmp_path / "dump"
+    with network.served(directory) as (url, asked):
+        more = network.card(tmp_path, "boot", "-object", f"filter-dump,id=f0,netdev=n0,file={dump}", rom="")
+        with network.replaced_when_fetched(tmp_path / "boot", f"#!ipxe\nchain {url}smartos.ipxe\n", dump):
+            result = boot(None, firmware="uefi", more=more)
+    check_from_image(result, directory)
+    (image,) = (directory / "iso").iterdir()
+    assert any(re.search(rf"GET /iso/{image.name} .* 206 ", line) for line in asked)
+    assert not any(" /os/" in line for line in asked)
+
+
+def test_uefi_with_ipxe_in_the_card_and_a_script_from_tftp(make, boot, tmp_path):
+    """A script from anywhere else finds the image by its absolute URL."""
+    directory = tmp_path / "served"
+    directory.mkdir()
+    with network.served(directory) as (url, _):
+        make("pxe", directory, "-c", "ttyb", "--url", url, "--answers", answers_file(tmp_path))
+        result = boot(None, firmware="uefi", more=network.card(directory, f"{STAMP}.ipxe"))
+    check_from_image(result, directory)
+
+
+def check_from_image(result, directory):
+    """What the kernel must have been given by the loader on the image: the platform, and the answers."""
+    assert result.status == 33
+    text = result.ports["ttyb"]
+    said = [found[1] for found in re.finditer(r"^UNIX-STANDIN (.*?)\r?$", text, re.MULTILINE)]
+    assert said[0] == "protocol: multiboot2"
+    assert said[2].startswith("arguments: /platform/i86pc/kernel/amd64/unix -B console=ttyb,")
+    assert "smartos=true" in said[2]
+    expected = set()
+    for path, string in module_lines(directory):
+        data = (directory / path).read_bytes()
+        place = string.partition(" ")[0].removeprefix(f"os/{STAMP}")
+        place = re.sub(r"^bootfs/[0-9a-f]+/", "/boot/bootfs/", place)
+        expected.add(f"size={len(data):08x} crc32={zlib.crc32(data):08x} string={place} {string.partition(' ')[2]}")
+    assert {re.sub("^module [0-9a-f]+: address=[0-9a-f]+ ", "", line) for line in said[3:]} == expected
+
+
+def test_the_loader_for_uefi_has_no_network(built, boot_fails, tmp_path):
+    """As the real one: loaded by TFTP it asks for nothing more, and finds nothing to boot from."""
+    shutil.copy(built / "boot/loader64.efi", tmp_path / "loader64.efi")
+    shutil.copytree(built / "boot", tmp_path / "boot")
+    result = boot_fails(None, firmware="uefi", more=network.card(tmp_path, "loader64.efi", rom=""))
+    assert "LOADER-STANDIN-FAIL Failed to find bootable partition" in result.ports["ttya"]
+
+
+def test_uefi_with_snponly_and_the_kernel(directory, boot, ipxe, tmp_path):
     """Stock iPXE starts no multiboot kernel under UEFI; what it fetches, and with which arguments, it shows."""
     (tmp_path / "boot").write_bytes(ipxe("snponly.efi").read_bytes())
     dump = tmp_path / "dump"
     script = (directory / f"{STAMP}.ipxe").read_text()
+    script = "".join(line for line in script.splitlines(keepends=True) if "goto uefi" not in line)
     changed = re.sub("^(kernel|module) ", "imgfetch ", script, flags=re.MULTILINE)
     changed = changed.replace("boot || goto failed\n", "imgstat\necho PXE-FETCHED all of it\nshell\n")
     served = shutil.copytree(directory, tmp_path / "served")

@@ -50,11 +50,11 @@ def test_in_a_workspace(ws):
             "boot/defaults/loader.conf",
             "boot/forth/brand-smartos.4th",
             "boot/loader.conf",
-            "boot/loader64.efi",
             "dhcp/dnsmasq.conf",
             "dhcp/isc-dhcpd.conf",
             "dhcp/kea-dhcp4.json",
             "index.json",
+            json.loads((folder / "index.json").read_text())["scripts"][0]["iso"]["path"],
             f"{os_folder}/amd64/boot_archive",
             f"{os_folder}/amd64/boot_archive.hash",
             f"{os_folder}/kernel/amd64/unix",
@@ -428,7 +428,7 @@ class TestWarnings:
     def test_no_boot_files(self, ws):
         shutil.rmtree(ws / "proto.boot")
         (line,) = make(ws, None).warnings
-        assert line.startswith("no boot files: UEFI machines need Triton's iPXE")
+        assert line.startswith("no boot/loader64.efi among boot files, so no ISO image for UEFI machines")
         assert not (ws / "output-pxe/boot").exists()
         assert "snponly.efi" in (ws / "output-pxe/dhcp/dnsmasq.conf").read_text()
         check_sums(ws / "output-pxe")

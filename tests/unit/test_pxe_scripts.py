@@ -1,6 +1,7 @@
 """iPXE scripts, kernel arguments, loader.conf warnings: texts and the limits of what reads them."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import assume, given
@@ -42,6 +43,7 @@ class Ipxe:
         self.chosen = list(chosen)
         self.boots = list(boots)
         self.keys = keys
+        self.items = []  # of the menu, as it was last shown
         self.attempts = []  # what was loaded for each boot
         self.shown = []  # (default, time-out) of each menu
         self.network = False
@@ -93,6 +95,15 @@ class Ipxe:
         elif command in {"kernel", "module"}:
             assert self.settings["ip"]
             self.loaded.append(" ".join(words))
+        elif command == "sanboot":
+            assert self.settings["ip"]
+            self.attempts.append(words)
+            self.ended = self.boots.pop(0)
+            return self.ended
+        elif command == "menu":
+            self.items = []
+        elif command == "item":
+            self.items.append(" ".join(words))
         elif command == "boot":
             self.attempts.append(self.loaded)
             self.ended = self.boots.pop(0)
@@ -102,7 +113,7 @@ class Ipxe:
         elif command in {"shell", "exit"}:
             self.ended = True
         else:
-            assert command in {"menu", "item", "echo"} or command.startswith(":"), command
+            assert command == "echo" or command.startswith(":"), command
         return True
 
 
@@ -147,6 +158,35 @@ def test_given_properties_replace_the_usual_ones():
 
 
 NEW, OLD = "20270101T000000Z", "20250101T000000Z"
+UEFI = {"platform": "efi"}
+
+
+def with_image(stamp):
+    return replace(boot(stamp), image=f"iso/{stamp}-0123abcd.iso")
+
+
+@pytest.mark.parametrize("prefix", ["", URL])
+def test_under_uefi_an_image_is_booted(prefix):
+    image = f"{prefix}iso/{STAMP}-0123abcd.iso"
+    script = straight(with_image(STAMP), Console(), prefix)
+    assert Ipxe(script, settings=UEFI).attempts == [[image]]
+    assert Ipxe(script, settings=UEFI, boots=[False, True]).attempts == [[image]] * 2
+    assert run(script, settings={"platform": "pcbios"}) == run(straight(boot(), Console(), prefix))
+    assert run(straight(boot(), Console(), prefix), settings=UEFI)[0].startswith(f"{prefix}os/")
+
+
+def test_the_menu_under_uefi():
+    """The image has its own console and modes; a platform without one is tried as it is."""
+    script = menu([with_image(NEW), boot(OLD)], NEW, Console())
+    ipxe = Ipxe(script, [OLD, NEW], boots=[False, True], settings=UEFI)
+    assert ipxe.attempts[0][0].startswith(f"os/{OLD}/")
+    assert ipxe.attempts[1] == [f"iso/{NEW}-0123abcd.iso"]
+    options = ("Options", "Console: text", "Mode: normal", "Kernel debugger: off", "Verbose: off")
+    assert not any(item.endswith(options) for item in ipxe.items)
+    assert [item.split()[0] for item in ipxe.items if item[0] == "2"] == [NEW, OLD]
+    for other in (Ipxe(script, [NEW]), Ipxe(menu([boot(NEW)], NEW, Console()), [NEW], settings=UEFI)):
+        assert sum(item.endswith(options) for item in other.items) == len(options)
+        assert other.attempts[0][0].startswith(f"os/{NEW}/")
 
 
 def arguments_after(*presses, chosen=NEW, console="ttyb", given=(), settings=None):

@@ -4,6 +4,7 @@
  * It finds its root as that does: the file system that this program came from, then each partition of the same disk in
  * the order of its GPT (or the CD that the El Torito image is on); the first that has /boot/defaults/loader.conf is it.
  * A disk that begins with an ISO 9660 volume is that volume, whatever partitions lie over it (common/part.c there).
+ * Loaded over a network it finds none: SmartOS builds that loader without network drivers.
  */
 #include "../standin.h"
 #include "efi.h"
@@ -240,13 +241,13 @@ efi_main(EFI_HANDLE image, EFI_SYSTEM_TABLE *table)
 	    firmware->boot->handle_protocol(loaded->device, &device_path, &path))
 		fail("the firmware does not say where this program came from");
 	const EFI_DEVICE_PATH *last = last_node(path, &before);
+	if (!is(last, EFI_PATH_CDROM) && !is(last, EFI_PATH_HARD_DRIVE))
+		fail("Failed to find bootable partition");
 	EFI_HANDLE handle = find_disk(path, before, partitions);
 	if (!handle || firmware->boot->handle_protocol(handle, &block_io, &device))
 		fail("the disk that this program came from cannot be found");
 	disk = (struct disk){read_blocks, device->media->block_size, device};
 	if (is(last, EFI_PATH_CDROM))
 		start_from_cd(loaded->device, &disk);
-	if (is(last, EFI_PATH_HARD_DRIVE))
-		start_from_disk(loaded->device, last->hard_drive.number, &disk, partitions);
-	fail("this program did not come from a partition or a CD");
+	start_from_disk(loaded->device, last->hard_drive.number, &disk, partitions);
 }

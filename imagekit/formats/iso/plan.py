@@ -129,6 +129,10 @@ class Layout:
         self.next_sector += -(-size // SECTOR)
         return sector
 
+    def align(self, sectors: int) -> None:
+        """Leave out sectors up to the next multiple of `sectors`."""
+        self.next_sector += -self.next_sector % sectors
+
     def put(self, sector: int, content: Content, what: str) -> None:
         """Say what stands at a sector that was reserved."""
         self._pieces[sector] = (Extent(sector=sector, size=content.size, what=what), content)

@@ -48,8 +48,11 @@ def plan(
     publisher: str = "",
     preparer: str = "",
     application: str = "IMAGEKIT",
+    alignment: int = SECTOR,
 ) -> IsoPlan:
     """Return the plan of an image of `tree`; `time`, in seconds since 1970, is the volume's.
+
+    Files of `alignment` bytes and more begin at multiples of that (whole sectors).
 
     The same tree gives the same image whatever the order of its entries.  Of `boot`, entries for BIOS come first, since
     firmware wants them so; the first entry is the default one.  A boot program with a boot info table is read here for
@@ -69,14 +72,15 @@ def plan(
         raise PlanError(
             f"the volume's time, {time}, is none that an ISO can hold", hint="give a time from 1900 to 2155"
         )
-    return _Writer(tree, ids, time, boot).plan()
+    return _Writer(tree, ids, time, boot, alignment // SECTOR).plan()
 
 
 class _Writer:
-    def __init__(self, tree: Tree, ids: VolumeIds, time: int, boot: Sequence[BootEntry]) -> None:
+    def __init__(self, tree: Tree, ids: VolumeIds, time: int, boot: Sequence[BootEntry], alignment: int) -> None:
         self._tree = tree
         self._ids = ids
         self._time = time
+        self._alignment = alignment
         self._inodes = InodeTable(tree)
         self._inodes.check()
         self._boot = [
@@ -152,6 +156,8 @@ class _Writer:
             # A program that is patched is no longer what others with the same content are.
             key = ("patched", file.path) if file.path in patched else content_key(content)
             if key not in sectors:
+                if content.size >= self._alignment * SECTOR:
+                    self._layout.align(self._alignment)
                 sectors[key] = self._layout.reserve(content.size)
                 if file.path in patched:
                     content = el_torito.with_boot_info_table(content, sectors[key])

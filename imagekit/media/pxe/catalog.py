@@ -8,6 +8,12 @@ from imagekit.boot.console import Console
 INDEX = "index.json"
 FORMAT = 1
 LAYOUTS = ("smartos", "triton")
+UEFI = ("iso", "multiboot2")
+"""What UEFI machines boot by: an ISO image as a disc, or the kernel itself by an iPXE that has multiboot 2."""
+
+IMAGES = "iso"
+"""Where the images for UEFI machines lie."""
+
 BOOTFS = "bootfs"
 """Where boot modules lie, in a folder for each set of them (or for each machine, as Triton has it)."""
 
@@ -15,6 +21,11 @@ BOOTFS = "bootfs"
 def platform_folder(stamp: str) -> str:
     """Return the folder of a platform."""
     return f"os/{stamp}"
+
+
+def image_path(stamp: str, sha256: str) -> str:
+    """Return the path of an image for UEFI machines; another content has another name."""
+    return f"{IMAGES}/{stamp}-{sha256[:8]}.iso"
 
 
 def script_path(stamp: str, mac: str | None) -> str:
@@ -91,6 +102,8 @@ class Script:
     folder: str
     modules: tuple[ServedModule, ...]
     mac: str | None = None
+    iso: Served | None = None
+    """The image that UEFI machines boot instead."""
 
     def data(self) -> dict[str, object]:
         """Return it as data."""
@@ -102,6 +115,7 @@ class Script:
             "properties": dict(self.properties),
             "folder": self.folder,
             "modules": [module.data() for module in self.modules],
+            "iso": self.iso.data() if self.iso else None,
         }
 
 
@@ -119,6 +133,18 @@ class Catalog:
     platforms: tuple[Platform, ...]
     scripts: tuple[Script, ...]
     loader: tuple[Served, ...]
+    uefi: str | None = None
+    """One of UEFI, None when nobody asked for either."""
+
+    @property
+    def wants_images(self) -> bool:
+        """Whether UEFI machines are to boot by images: iPXE reads parts of files by HTTP and HTTPS only."""
+        return self.layout == "smartos" and self.uefi != "multiboot2" and not self.url.startswith("tftp:")
+
+    @property
+    def has_images(self) -> bool:
+        """Whether there are images for UEFI machines."""
+        return any(script.iso for script in self.scripts)
 
     @property
     def default_stamp(self) -> str:
@@ -137,6 +163,8 @@ class Catalog:
         for script in self.scripts:
             for module in script.modules:
                 found.update((file.path, file) for file in (module.file, module.hash))
+            if script.iso:
+                found[script.iso.path] = script.iso
         found.update((file.path, file) for file in self.loader)
         yield from found.values()
 
@@ -148,6 +176,7 @@ class Catalog:
             "url": self.url,
             "default": self.default,
             "console": str(self.console),
+            "uefi": self.uefi,
             "platforms": [platform.data() for platform in self.platforms],
             "scripts": [script.data() for script in self.scripts],
             "loader": [file.data() for file in self.loader],

@@ -1,6 +1,7 @@
 """Putting together what a PXE directory holds and what was asked for."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 
 from imagekit.boot.console import Console
 from imagekit.boot.modules import Module
@@ -53,7 +54,15 @@ def combine(
         platforms=tuple(platforms[stamp] for stamp in sorted(platforms, reverse=True)),
         scripts=tuple(scripts[path] for path in sorted(scripts)),
         loader=old.loader if old else (),
+        uefi=request.uefi or (old.uefi if old else None),
     )
+    if request.uefi == "iso" and not catalog.wants_images:
+        raise InputError(
+            "--uefi iso is for --layout smartos, and for URLs that begin with http: or https:",
+            hint="iPXE boots no image over TFTP; Triton's iPXE has multiboot 2 and needs none",
+        )
+    if not catalog.wants_images:
+        catalog = replace(catalog, scripts=tuple(replace(script, iso=None) for script in catalog.scripts))
     return catalog, places
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import check_property
+from imagekit.boot.loader_conf import LOADER_CONF
 from imagekit.boot.mac_address import check_mac
 from imagekit.boot.modules import name_problem
 from imagekit.clock import Stamp
@@ -17,16 +18,18 @@ from imagekit.media.pxe.catalog import (
     FORMAT,
     INDEX,
     LAYOUTS,
+    UEFI,
     Catalog,
     Platform,
     Script,
     Served,
     ServedModule,
+    image_path,
     machine_folder,
     platform_folder,
     script_path,
 )
-from imagekit.media.pxe.request import is_listable, is_served_boot_file
+from imagekit.media.pxe.request import is_listable
 from imagekit.media.pxe.url import check_url
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import check_path
@@ -89,10 +92,13 @@ def _catalog(top: dict[str, object]) -> Catalog:
         platforms=tuple(map(_platform, _list(top, "platforms"))),
         scripts=tuple(map(_script, _list(top, "scripts"))),
         loader=tuple(map(_boot_file, _list(top, "loader"))),
+        uefi=None if top.get("uefi") is None else _text(top, "uefi"),
     )
     stamps = {platform.stamp for platform in catalog.platforms}
     named = {script.stamp for script in catalog.scripts} | ({catalog.default} if catalog.default else set())
     machines = all((script.mac is None) == (catalog.layout == "smartos") for script in catalog.scripts)
+    if catalog.uefi not in {None, *UEFI} or (catalog.has_images and not catalog.wants_images):
+        raise ValueError("its images for UEFI machines do not fit to the rest")
     if catalog.layout not in LAYOUTS or not stamps or not named <= stamps or not machines:
         raise ValueError("its parts do not fit together")
     if check_url(catalog.url) != catalog.url:
@@ -151,7 +157,7 @@ def _served(value: object, path: str | None = None) -> Served:
 
 def _boot_file(value: object) -> Served:
     file = _served(value)
-    if not (is_served_boot_file(file.path) and is_listable(file.path)):
+    if not file.path.startswith("boot/") or file.path == LOADER_CONF or not is_listable(file.path):
         raise ValueError(f"{file.path[:200]!r} is no file of the loader's that is served")
     return file
 
@@ -190,6 +196,7 @@ def _script(value: dict[str, object]) -> Script:
         folder=_text(value, "folder"),
         modules=tuple(_modules(value, _text(value, "folder"))),
         mac=mac,
+        iso=None if value.get("iso") is None else _image(value.get("iso"), _stamp(value)),
     )
     if script.path != script_path(script.stamp, mac):
         raise ValueError(f"found the script {script.path[:200]!r}, expected {script_path(script.stamp, mac)!r}")
@@ -197,6 +204,11 @@ def _script(value: dict[str, object]) -> Script:
     if not (right if script.modules else script.folder == ""):
         raise ValueError(f"modules in {script.folder[:200]!r}")
     return script
+
+
+def _image(value: object, stamp: str) -> Served:
+    file = _served(value)
+    return _served(value, image_path(stamp, file.sha256))
 
 
 def _properties(properties: dict[str, object]) -> Iterator[tuple[str, str]]:

@@ -10,14 +10,15 @@ from pathlib import Path
 from imagekit.boot.console import Console
 from imagekit.boot.ipxe import ARCHIVE_LIMIT, limit_warnings
 from imagekit.boot.kernel_arguments import disagreements
-from imagekit.boot.loader_conf import is_kept_back
-from imagekit.content import Content, DiskFile
+from imagekit.boot.loader_conf import DEFAULTS, is_kept_back
+from imagekit.boot.modules import Module
+from imagekit.content import Composite, Content, DiskFile
 from imagekit.errors import InputError, PlanError
 from imagekit.interrupts import held
 from imagekit.media.additions import age_warnings
-from imagekit.media.contents import loader_conf_warnings
+from imagekit.media.contents import LOADER, loader_conf_warnings
 from imagekit.media.pxe import publish
-from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, platform_folder
+from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, platform_folder, script_path
 from imagekit.media.pxe.combine import combine
 from imagekit.media.pxe.index import index_text, parse_catalog, read_index
 from imagekit.media.pxe.request import (
@@ -30,7 +31,8 @@ from imagekit.media.pxe.request import (
     text_content,
 )
 from imagekit.media.pxe.texts import SUMS, boot_of, generated, prefix, sums
-from imagekit.media.sources import find_sources
+from imagekit.media.pxe.uefi import plan_image
+from imagekit.media.sources import Sources, find_sources
 from imagekit.output import OutputFolder, Outputs
 from imagekit.product import Product
 
@@ -42,7 +44,8 @@ class Plan:
     """A PXE directory with everything decided and nothing written.
 
     `folders` are new folders of files (a platform, a set of modules): name: {path in the directory: content}.
-    `files` are single files, in the order in which they should appear; `gone` is what is removed at the end.
+    `images` are new ISO images for UEFI machines, by path; `files` are single files, in the order in which they should
+    appear; `gone` is what is removed at the end.
     `index` is the index that was found, for the check that nobody changed it since.
     """
 
@@ -50,6 +53,7 @@ class Plan:
     catalog: Catalog
     index: bytes | None
     folders: Mapping[str, Mapping[str, Content]]
+    images: Mapping[str, Composite]
     files: Mapping[str, Content]
     gone: tuple[str, ...]
     share: bool
@@ -69,9 +73,12 @@ class Plan:
             yield f"script         {script.path}: unix {boot_of(self.catalog, script).arguments(script.console)}"
             for module in boot_of(self.catalog, script).modules():
                 yield f"  module       {module.text()}"
+            if script.iso:
+                yield f"  under UEFI   {script.iso.path}, {script.iso.size:,} bytes"
         for contents in self.folders.values():
             yield from (f"write          {path}, {content.size:,} bytes" for path, content in contents.items())
-        yield from (f"write          {path}, {content.size:,} bytes" for path, content in self.files.items())
+        singles = {**self.images, **self.files}
+        yield from (f"write          {path}, {content.size:,} bytes" for path, content in singles.items())
         yield from (f"remove         {path}" for path in self.gone)
 
     def data(self) -> dict[str, object]:
@@ -88,7 +95,7 @@ class Plan:
                 }
                 for script in self.catalog.scripts
             ],
-            "write": [path for contents in self.folders.values() for path in contents] + list(self.files),
+            "write": [path for contents in self.folders.values() for path in contents] + [*self.images, *self.files],
             "remove": list(self.gone),
             "warnings": list(self.warnings),
         }
@@ -105,6 +112,8 @@ class Plan:
             with Outputs() as outputs:
                 for name, contents in self.folders.items():
                     self._fill(outputs.folder(self.output / name), name, contents)
+                for path, image in self.images.items():
+                    publish.put_image(image, outputs.file(self.output / path))
                 for path, content in self.files.items():
                     output = outputs.file(self.output / path)
                     for block in content.blocks():
@@ -141,13 +150,13 @@ def plan(request: Request) -> Plan:
     loader = {path: content for sources in every[:1] for path, content in loader_files(sources)}
     for sources in every[:1]:
         warnings += loader_conf_warnings(sources.boot, request.console or (old.console if old else Console()))
-    if not loader and not (old and old.loader):
-        warnings.append("no boot files: UEFI machines need Triton's iPXE, there is no illumos loader for them")
     catalog, places = combine(request, old, found, modules)
     catalog = replace(
         catalog,
         loader=tuple(served_content(path, content) for path, content in loader.items()) if loader else catalog.loader,
     )
+    catalog, images, image_warnings = _with_images(catalog, found, every, modules)
+    warnings += image_warnings
     folders: dict[str, Mapping[str, Content]] = {}
     for one in found:
         if not _is_there(request.output, old, one, replace=request.replace):
@@ -162,6 +171,7 @@ def plan(request: Request) -> Plan:
         before = {path for path in known if path.startswith(f"{folder}/")}
         if before != contents.keys() or any(is_new(path, content) for path, content in contents.items()):
             folders[folder] = contents
+    images = {path: image for path, image in images.items() if not _is_on_disk(request.output, catalog, path)}
     files = {path: content for path, content in loader.items() if is_new(path, content)}
     texts = {path: text_content(path, text) for path, text in generated(catalog).items()}
     files |= texts
@@ -171,7 +181,7 @@ def plan(request: Request) -> Plan:
     listed[INDEX] = served_content(INDEX, files[INDEX]).sha256
     files = _before_menu(files, SUMS, text_content(SUMS, sums(listed)))
     gone = _gone(old, catalog)
-    _check_free(request.output, old, files)
+    _check_free(request.output, old, [*images, *files])
     _check_others(request.output, old, catalog, [*folders, *gone])
     warnings += _warnings(request, catalog, found)
     return Plan(
@@ -179,6 +189,7 @@ def plan(request: Request) -> Plan:
         catalog=catalog,
         index=index,
         folders=folders,
+        images=images,
         files=files,
         gone=gone,
         share=request.share,
@@ -217,11 +228,43 @@ def _is_there(output: Path, old: Catalog | None, found: Found, *, replace: bool)
     return not differing
 
 
+def _with_images(
+    catalog: Catalog, found: Sequence[Found], every: Sequence[Sources], modules: Sequence[Module]
+) -> tuple[Catalog, dict[str, Composite], list[str]]:
+    """Return the catalog with images for UEFI machines, their contents by path, and warnings."""
+    scripts = {script.path: script for script in catalog.scripts}
+    images: dict[str, Composite] = {}
+    warnings: list[str] = []
+    without: list[str] = []
+    for one, sources in zip(found, every, strict=True) if catalog.wants_images else ():
+        if catalog.uefi != "iso" and LOADER not in sources.boot:
+            without.append(one.platform.stamp)
+            continue
+        loader, boot = sources.boot_file(LOADER), dict(loader_files(sources))
+        if DEFAULTS not in boot:
+            warnings.append(f"{DEFAULTS} is missing: the UEFI loader finds its root file system by it")
+        path = script_path(one.platform.stamp, None)
+        served, image = plan_image(scripts[path], one, loader, boot, modules)
+        scripts[path] = replace(scripts[path], iso=served)
+        images[served.path] = image
+    if without:
+        warnings.append(
+            f"no {LOADER} among boot files, so no ISO image for UEFI machines: to boot {', '.join(without)}, they "
+            "need an iPXE with multiboot 2, such as Triton's"
+        )
+    return replace(catalog, scripts=tuple(scripts[path] for path in sorted(scripts))), images, warnings
+
+
+def _is_on_disk(output: Path, catalog: Catalog, path: str) -> bool:
+    """Tell whether a file of the catalog lies in the directory already, whole."""
+    return _on_disk(output, path) in set(catalog.served())
+
+
 def _on_disk(output: Path, path: str) -> Served | None:
     return served_content(path, DiskFile(output / path)) if (output / path).is_file() else None
 
 
-def _check_free(output: Path, old: Catalog | None, files: Mapping[str, Content]) -> None:
+def _check_free(output: Path, old: Catalog | None, files: Iterable[str]) -> None:
     """Raise InputError when files of somebody else would be written over."""
     ours = {INDEX, SUMS, *(file.path for file in old.served()), *generated(old)} if old else set()
     clash = [path for path in files if path not in ours and (output / path).exists()]
@@ -264,8 +307,9 @@ def _gone(old: Catalog | None, new: Catalog) -> tuple[str, ...]:
     stamps = [f"os/{platform.stamp}" for platform in old.platforms if new.platform(platform.stamp) is None]
     folders = {script.folder for script in old.scripts if script.folder}
     left = {script.folder for script in new.scripts}
-    loader = [file.path for file in old.loader if file.path not in kept]
-    return (*scripts, *stamps, *sorted(folders - left), *loader)
+    files = [file.path for file in old.loader if file.path not in kept]
+    files += [script.iso.path for script in old.scripts if script.iso and script.iso.path not in kept]
+    return (*scripts, *stamps, *sorted(folders - left), *files)
 
 
 def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> list[str]:
@@ -286,6 +330,7 @@ def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> lis
             warnings += limit_warnings(boot, script.console, prefix(catalog), with_menu=script.mac is None)
     for one in found:
         warnings += _archive_warning(one.platform)
+    warnings += _uefi_warnings(request, catalog, new)
     # Those that are to be removed are there as yet.
     names = {platform.stamp for platform in catalog.platforms} | {stamp.text for stamp in request.remove}
     place = request.output / "os"
@@ -294,6 +339,21 @@ def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> lis
             wrong = "" if (folder / "platform").is_dir() else ": no folder named platform in it, so it would not boot"
             warnings.append(f"{folder} is in no menu, imagekit did not put it there{wrong}")
     return warnings
+
+
+def _uefi_warnings(request: Request, catalog: Catalog, new: set[str]) -> Iterator[str]:
+    """Yield what UEFI machines will miss; that there are no boot files is told elsewhere."""
+    if catalog.url.startswith("tftp:") and catalog.uefi != "multiboot2" and catalog.layout == "smartos":
+        yield (
+            f"--url {catalog.url}: iPXE boots no ISO image over TFTP, so UEFI machines need one with multiboot 2, "
+            "such as Triton's; give an http:// URL, or --uefi multiboot2 to have this said no more"
+        )
+    old = [script.stamp for script in catalog.scripts if not script.iso and script.stamp not in new]
+    if catalog.wants_images and old and (catalog.has_images or request.uefi == "iso"):
+        yield (
+            f"no ISO image for UEFI machines of {', '.join(sorted(old))}: name them once more with --platform, "
+            "and boot files with --boot"
+        )
 
 
 def _archive_warning(platform: Platform) -> Iterator[str]:

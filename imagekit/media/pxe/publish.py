@@ -5,18 +5,25 @@ import errno
 import fcntl
 import os
 import shutil
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
-from imagekit.content import Content, DiskFile, write_sparse
+from imagekit.content import Composite, Content, DiskFile, Slice, data_runs, write_sparse
 from imagekit.disk import make_folders_above, remove_empty, reporting_errors
 from imagekit.errors import OutputError, PlanError
 from imagekit.interrupts import held
 from imagekit.media.pxe.catalog import INDEX
-from imagekit.output import OutputFolder
+from imagekit.output import OutputFile, OutputFolder
 
 FICLONE = 0x40049409
 """The ioctl that makes a file share the blocks of another until one of them changes (linux/fs.h)."""
+
+FICLONERANGE = 0x4020940D
+"""The same for a part of a file: struct file_clone_range."""
+
+SHARED_BLOCK = 4096
+"""Bytes: file systems share blocks of this size, or multiples of it (then the ioctl fails for others)."""
 
 WORLD_READABLE = 0o444
 
@@ -92,6 +99,31 @@ def put(content: Content, folder: OutputFolder, name: str, *, share: bool) -> No
             content.read(0, 0)  # raises an error when the source is no longer what was planned
             return
     write_sparse(content, folder.file(name))
+
+
+def put_image(image: Composite, output: OutputFile) -> None:
+    """Write an image: sharing the blocks of the files in it where possible, else copied."""
+    output.truncate(image.size)
+    for offset, piece in image.pieces():
+        shared = 0
+        if isinstance(piece, DiskFile):
+            shared = _reflink_part(piece.path, output.fileno(), offset, piece.size // SHARED_BLOCK * SHARED_BLOCK)
+            piece.read(0, 0)  # raises an error when the source is no longer what was planned
+        rest = Slice(piece, shared, piece.size - shared)
+        for start, length in data_runs(rest):
+            output.write_at(offset + shared + start, rest.read(start, length))
+
+
+def _reflink_part(source: Path, target: int, offset: int, size: int) -> int:
+    """Share the first `size` bytes of a file with an open one at `offset`; return how many are shared: all or 0."""
+    if not size or offset % SHARED_BLOCK:
+        return 0
+    try:
+        with source.open("rb") as old:
+            fcntl.ioctl(target, FICLONERANGE, struct.pack("=qQQQ", old.fileno(), 0, size, offset))
+    except OSError:
+        return 0
+    return size
 
 
 def _reflink(source: Path, target: Path) -> bool:

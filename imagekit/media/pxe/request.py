@@ -21,8 +21,19 @@ from imagekit.platform.archive import check_boot_archive
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import File
 
-DISK_PROGRAMS = ("pmbr", "mbr", "gptzfsboot", "zfsboot", "isoboot", "cdboot", "efiboot.img", "loader")
-"""Boot files that start from disks and CDs only, and are not served."""
+DISK_PROGRAMS = (
+    "pmbr",
+    "mbr",
+    "gptzfsboot",
+    "zfsboot",
+    "isoboot",
+    "cdboot",
+    "efiboot.img",
+    "loader",
+    "loader64.efi",
+    "loader32.efi",
+)
+"""Boot files that start from disks and CDs only, and are not served: those for UEFI have no network drivers."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +51,7 @@ class Request:
     macs: tuple[str, ...] = ()
     remove: tuple[Stamp, ...] = ()
     share: bool = True
+    uefi: str | None = None
     replace: bool = False
     """Whether a platform may take the place of another one of its stamp."""
 

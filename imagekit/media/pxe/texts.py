@@ -2,13 +2,13 @@
 
 from collections.abc import Mapping
 
-from imagekit.boot.dhcp_snippets import LOADER, Snippets
+from imagekit.boot.dhcp_snippets import Snippets
 from imagekit.boot.ipxe import Boot, ModuleLine, menu, straight
 from imagekit.boot.loader_conf import LOADER_CONF, loader_conf, property_problem
 from imagekit.boot.modules import loader_variables
 from imagekit.errors import PlanError
-from imagekit.media.pxe.catalog import BOOTFS, INDEX, Catalog, Script
-from imagekit.media.pxe.url import server_address
+from imagekit.media.pxe.catalog import BOOTFS, IMAGES, INDEX, Catalog, Script
+from imagekit.media.pxe.url import server_address, tftp_prefix
 
 MENU = "smartos.ipxe"
 PXEBOOT = "boot/pxeboot"
@@ -33,11 +33,12 @@ def boot_of(catalog: Catalog, script: Script) -> Boot:
     archive = [ModuleLine(platform.archive.path, "rootfs", "ramdisk")]
     if platform.hash:
         archive.append(ModuleLine(platform.hash.path, "hash", "ramdisk"))
+    image = script.iso.path if script.iso else None
     added = []
     for module in script.modules:
         added.append(ModuleLine(module.file.path, "file", module.name))
         added.append(ModuleLine(module.hash.path, "hash", module.name))
-    return Boot(script.stamp, platform.kernel.path, tuple(archive), tuple(added), dict(script.properties))
+    return Boot(script.stamp, platform.kernel.path, tuple(archive), tuple(added), dict(script.properties), image)
 
 
 def generated(catalog: Catalog) -> dict[str, bytes]:
@@ -47,12 +48,14 @@ def generated(catalog: Catalog) -> dict[str, bytes]:
     """
     scripts = sorted(sorted(catalog.scripts, key=lambda one: one.path), key=lambda one: one.stamp, reverse=True)
     texts = {one.path: straight(boot_of(catalog, one), one.console, prefix(catalog)).encode() for one in scripts}
-    has_loader = any(file.path == LOADER for file in catalog.loader)
     if catalog.loader:
         texts[LOADER_CONF] = _loader_conf(catalog)
-    texts[README] = _readme(catalog, has_loader=has_loader).encode()
+    texts[README] = _readme(catalog).encode()
     if catalog.layout == "smartos":
-        snippets = Snippets(f"{catalog.url}{MENU}", server_address(catalog.url) or EXAMPLE_SERVER, has_loader)
+        server = server_address(catalog.url) or EXAMPLE_SERVER
+        # Images are read over HTTP, and so the script has to come from there, unless it says where that is.
+        url = catalog.url or (f"http://{server}/" if catalog.has_images else "")
+        snippets = Snippets(f"{url}{MENU}", server, tftp_prefix(catalog.url), images=catalog.has_images)
         for path, text in zip(DHCP, (snippets.isc(), snippets.kea(), snippets.dnsmasq()), strict=True):
             texts[path] = text.encode()
         boots = [boot_of(catalog, script) for script in scripts]
@@ -75,19 +78,19 @@ def _loader_conf(catalog: Catalog) -> bytes:
     ]
     for script in catalog.scripts:
         if script.stamp == platform.stamp and script.mac is None:
-            variables += _properties(script)
+            variables += loader_properties(script)
             variables += loader_variables((module.name for module in script.modules), script.folder)
     return loader_conf(catalog.console, variables)
 
 
-def _properties(script: Script) -> list[tuple[str, str]]:
+def loader_properties(script: Script) -> list[tuple[str, str]]:
     """Return the boot properties that loader.conf hands on; raise PlanError for one that it cannot."""
     for name, value in script.properties:
         problem = property_problem(name, value)
         if problem:
             raise PlanError(
                 f"boot property {name} cannot stand in loader.conf: {problem}",
-                hint="leave it out, or make the directory without boot files, for iPXE alone",
+                hint="leave it out, or make the directory without boot files: then iPXE alone reads it",
             )
     return [(name, value) for name, value in script.properties if name != "console"]
 
@@ -97,7 +100,7 @@ def sums(files: Mapping[str, str]) -> bytes:
     return "".join(f"{digest}  {path}\n" for path, digest in sorted(files.items())).encode()
 
 
-def _readme(catalog: Catalog, *, has_loader: bool) -> str:
+def _readme(catalog: Catalog) -> str:
     triton = catalog.layout == "triton"
     lines = [
         "SmartOS over the network",
@@ -125,8 +128,8 @@ def _readme(catalog: Catalog, *, has_loader: bool) -> str:
         )
     if catalog.loader:
         table.append(("boot/", "the illumos loader's files, with loader.conf for the default platform"))
-    if has_loader:
-        table.append((LOADER, "the illumos loader for UEFI firmware, which takes over where iPXE has no multiboot"))
+    if catalog.has_images:
+        table.append((f"{IMAGES}/", "ISO images that iPXE boots UEFI machines from (sanboot), over HTTP"))
     if any(file.path == PXEBOOT for file in catalog.loader):
         table.append((PXEBOOT, "the illumos loader for BIOS machines, instead of undionly.kpxe"))
     if not triton:

@@ -82,3 +82,8 @@ def server_address(url: str) -> str | None:
     """Return the server's IPv4 address where a checked URL says one, for DHCP's next-server."""
     found = re.match(r"[a-z]+://([0-9.]+)[:/]", url)
     return found[1] if found else None
+
+
+def tftp_prefix(url: str) -> str:
+    """Return the folder on the TFTP server that a checked tftp:// URL says, without slashes at its ends; else ""."""
+    return url.split("/", 3)[3].strip("/") if url.startswith("tftp://") else ""

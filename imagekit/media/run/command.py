@@ -1,14 +1,15 @@
 """Carries out `imagekit run`: what is booted, in which machine, and what is shown of it."""
 
+import contextlib
 import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+import threading
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.boot.dhcp_snippets import LOADER
 from imagekit.errors import ImagekitError, InputError
 from imagekit.media.pxe.texts import MENU
 from imagekit.media.run import console
@@ -71,9 +72,9 @@ def run(request: Request) -> Outcome:
     _check(request)
     with tempfile.TemporaryDirectory(prefix="imagekit-run-") as name:
         folder = Path(name)
-        with opened(request.path, folder) as subject:
+        with opened(request.path, folder) as subject, _over_http(request, subject) as url:
             chosen = request.console or subject.console or "ttya"
-            machine = _machine(request, subject, chosen)
+            machine = _machine(request, subject, chosen, url)
             command = [*machine.command(), *request.more]
             if request.expect:
                 return _watch(request, command, folder, chosen)
@@ -96,7 +97,25 @@ def _check(request: Request) -> None:
         raise InputError(f"a machine of {request.memory:,} bytes of memory boots nothing", hint="--memory 64M or more")
 
 
-def _machine(request: Request, subject: Subject, chosen: str) -> Machine:
+@contextlib.contextmanager
+def _over_http(request: Request, subject: Subject) -> Iterator[str]:
+    """Serve a PXE directory to a UEFI machine, which iPXE boots over HTTP alone; yield the URL, else ""."""
+    if subject.kind != "pxe" or request.firmware != "uefi" or request.bootfile:
+        yield ""
+        return
+    from imagekit.media.serve.server import GUEST_SEES, Server  # noqa: PLC0415 - most runs need no server
+
+    with Server(subject.path, port=0, logs=False) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        try:
+            yield server.url(GUEST_SEES)
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+def _machine(request: Request, subject: Subject, chosen: str, url: str) -> Machine:
     attach = request.attach or subject.kind
     if not attach:
         raise InputError(
@@ -113,7 +132,7 @@ def _machine(request: Request, subject: Subject, chosen: str) -> Machine:
         firmware=request.firmware,
         bus=ATTACHMENTS.get(attach, "usb"),
         image=None if attach == "pxe" else subject.path,
-        network=_network(request, subject) if attach == "pxe" else None,
+        network=_network(request, subject, url) if attach == "pxe" else None,
         memory=_memory(request.memory) // _MIB,
         accelerator=accelerator(request.accelerator),
         display=display,
@@ -148,10 +167,8 @@ def _how_to_end(machine: Machine, chosen: str) -> str:
     return "the screen is in QEMU's window; Ctrl-C here ends the machine"
 
 
-def _network(request: Request, subject: Subject) -> Network:
-    # iPXE for UEFI, unless it is Triton's, starts no SmartOS kernel; the loader does.
-    loader_first = request.firmware == "uefi" and (subject.path / LOADER).is_file()
-    bootfile = request.bootfile or (LOADER if loader_first else MENU)
+def _network(request: Request, subject: Subject, url: str) -> Network:
+    bootfile = request.bootfile or MENU
     if not (subject.path / bootfile).is_file():
         scripts = sorted(path.name for path in subject.path.glob("*.ipxe"))
         raise InputError(
@@ -159,7 +176,7 @@ def _network(request: Request, subject: Subject) -> Network:
             where=str(request.path),
             hint=f"name one with --bootfile: {', '.join(scripts)}" if scripts else "imagekit pxe makes one",
         )
-    return Network(subject.path, bootfile)
+    return Network(subject.path, f"{url}{bootfile}")
 
 
 def _memory(wanted: int | None) -> int:

@@ -28,15 +28,16 @@ _TYPES = {  # suffix: type; the host's own table would make this differ from hos
 class Handler(BaseRequestHandler):
     """Answers a client's GET and HEAD for what is in the server's jail."""
 
-    def __init__(self, request: Any, client_address: Any, server: BaseServer, jail: Jail) -> None:
+    def __init__(self, request: Any, client_address: Any, server: BaseServer, jail: Jail, *, logs: bool) -> None:
         self._jail = jail
+        self._logs = logs
         super().__init__(request, client_address, server)
 
     def handle(self) -> None:
         """Answer one request after the other; a client that has gone or sends nothing is no error."""
         try:
             client = Client(self.request)
-            while _Answer(client, self._jail).give(self.client_address[0]):
+            while _Answer(client, self._jail, logs=self._logs).give(self.client_address[0]):
                 pass
         except OSError:
             pass
@@ -45,8 +46,9 @@ class Handler(BaseRequestHandler):
 class _Answer:
     """The answer to one request, and how much of it was sent."""
 
-    def __init__(self, client: Client, jail: Jail) -> None:
+    def __init__(self, client: Client, jail: Jail, *, logs: bool) -> None:
         self._client = client
+        self._logs = logs
         self._jail = jail
         self._headers: dict[bytes, bytes] = {}
         self._with_content = True
@@ -159,6 +161,8 @@ class _Answer:
         self._client.send_head(status, [*general, *headers])
 
     def _log(self, client_name: str, status: HTTPStatus) -> None:
+        if not self._logs:
+            return
         line = "".join(
             chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in self._client.request_line[:1000]
         )

@@ -22,7 +22,7 @@ MOST_CONNECTIONS = 400
 """Each takes a thread and two or three descriptors, of which a process may often have no more than 1,024."""
 
 _BUSY = b"HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nContent-Length: 0\r\n\r\n"
-_GUEST_SEES = "10.0.2.2"
+GUEST_SEES = "10.0.2.2"
 """What QEMU's own network calls this computer's 127.0.0.1."""
 
 
@@ -34,15 +34,18 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, folder: Path, bind: str = "127.0.0.1", port: int = 8080) -> None:
-        """Raise InputError when there is no such folder, or the address is no address or taken."""
+    def __init__(self, folder: Path, bind: str = "127.0.0.1", port: int = 8080, *, logs: bool = True) -> None:
+        """Raise InputError when there is no such folder, or the address is no address or taken.
+
+        `logs` says whether requests are told on standard error.
+        """
         if not folder.is_dir():
             raise InputError("no such folder", where=str(folder))
         self._free = threading.BoundedSemaphore(MOST_CONNECTIONS)
         try:
             address: Any  # of a shape that goes with its family
             self.address_family, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM)[0]
-            super().__init__(address, partial(Handler, jail=Jail(folder.absolute())))
+            super().__init__(address, partial(Handler, jail=Jail(folder.absolute()), logs=logs))
         except OSError as error:
             raise InputError(
                 f"cannot listen on {bind} port {port}: {error.strerror}", hint="--port 0 takes any port that is free"
@@ -122,7 +125,7 @@ def advice(server: Server, folder: Path) -> Iterator[str]:
     script = MENU if MENU in scripts else scripts[0]
     yield f"  iPXE:  dhcp && chain {server.url(outside)}{script}"
     if address.version == 4 or address.is_unspecified:
-        guest = _GUEST_SEES if address.is_loopback or address.is_unspecified else server.host
+        guest = GUEST_SEES if address.is_loopback or address.is_unspecified else server.host
         yield (
             f"  QEMU:  qemu-system-x86_64 -M q35 -m 4G -device virtio-net-pci,netdev=n0,bootindex=0 "
             f"-netdev user,id=n0,bootfile={server.url(guest)}{script}"
