@@ -103,10 +103,13 @@ def name_problem(name: str, taken: Sequence[str]) -> str | None:
     return None
 
 
-def loader_variables(names: Iterable[str], folder: str) -> list[tuple[str, str]]:
-    """Return the variables of loader.conf, in order, that load modules of these names in `folder` of the medium."""
+def loader_variables(names: Iterable[str], folder: str, taken: Iterable[str] = ()) -> list[tuple[str, str]]:
+    """Return the variables of loader.conf, in order, that load modules of these names in `folder` of the medium.
+
+    Those of other modules begin with the names `taken`.
+    """
     variables: list[tuple[str, str]] = []
-    used: set[str] = set()
+    used = set(taken)
     for module in names:
         prefix = stem = "module_" + re.sub(r"[^A-Za-z0-9]+", "_", module)[:40]
         number = 1

@@ -51,7 +51,7 @@ def command(
     root: Path,
     platform: Path | None,
     boot: Path | None,
-    console: Console,
+    console: Console | None,
     output: Path | None,
     esp_size: int | None,
     volume_id: str | None,
@@ -64,7 +64,7 @@ def command(
     """Make a bootable ISO 9660 image (Rock Ridge, El Torito) for BIOS and UEFI.
 
     Inside a smartos-live workspace it does what tools/build_boot_image -I does. With --platform and --boot it needs
-    no workspace; cdboot then comes from the boot folder.
+    no workspace; cdboot then comes from the boot folder, or from proto beside proto.boot.
 
     \b
       imagekit iso

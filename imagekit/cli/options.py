@@ -56,7 +56,8 @@ def optional(convert: Callable[[str], T]) -> Callable[[click.Context, click.Para
 def size(*, multiple_of: int = 1, least: int = 0) -> Callable[[click.Context, click.Parameter, str], int | None]:
     """Return the callback that reads a size: bytes, or with a unit (K, M, G: powers of 1024; KB, MB, GB: of 1000).
 
-    The word "auto" is a size too, and becomes None.  Any other is `least` or more, and a multiple of `multiple_of`.
+    The word "auto" is a size too, and becomes None.  Any other is `least` or more, and a multiple of `multiple_of`,
+    to which one with a unit is rounded down.
     """
 
     def convert(text: str) -> int | None:
@@ -68,6 +69,8 @@ def size(*, multiple_of: int = 1, least: int = 0) -> Callable[[click.Context, cl
         size = int(match[1]) * _UNITS[match[2]]
         if size < least:
             raise InputError(f"{size:,} bytes are too few; the least is {least:,}")
+        if match[2]:
+            size -= size % multiple_of
         if size % multiple_of:
             raise InputError(f"{size:,} bytes are not whole sectors; give a multiple of {multiple_of}")
         return size
@@ -129,9 +132,9 @@ console = click.option(
     "--console",
     callback=optional(Console.parse),
     shell_complete=_complete_console,
-    default="text",
     metavar="DEVICE[:BAUD]",
-    help="Primary console: text (or vga), ttya to ttyd; a serial port may have a speed.  [default: text]",
+    help="Primary console: text (or vga), ttya to ttyd; a serial port may have a speed.  "
+    "[default: that of the boot files' loader.conf, else text]",
 )
 root = click.option(
     "-r",
@@ -151,7 +154,8 @@ boot = click.option(
     "--boot",
     type=PATH,
     metavar="DIR|FILE",
-    help="Boot files: a folder, or a tarball or image with boot/ in it.  [default: the workspace's proto.boot]",
+    help="Boot files: a folder, or a tarball or image with boot/ in it.  "
+    "[default: the image that --platform names, if they are in it, else the workspace's proto.boot]",
 )
 dry_run = click.option("-n", "--dry-run", is_flag=True, help="Print the plan; write nothing.")
 

@@ -41,7 +41,7 @@ def command(
     root: Path,
     platform: Path | None,
     boot: Path | None,
-    console: Console,
+    console: Console | None,
     output: Path | None,
     size: int | None,
     no_compress: bool,

@@ -9,11 +9,12 @@ from imagekit.boot.console import Console
 from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, SNIPPETS, loader_conf
 from imagekit.boot.loader_reading import read_loader_files
 from imagekit.boot.loader_warnings import loader_warnings
-from imagekit.boot.modules import Module, loader_variables
+from imagekit.boot.modules import Module
 from imagekit.content import Bytes, Content
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat
 from imagekit.media.additions import answers_of, reads_modules
+from imagekit.media.repacking import LoaderConf, new_loader_conf
 from imagekit.media.sources import Sources, version_text
 from imagekit.platform.archive import check_boot_archive
 from imagekit.platform.layout import ROOT_PASSWORD
@@ -34,24 +35,29 @@ READ_BY_LOADER = ("boot", "platform")
 """Folders that the loader reads; they come first on the medium, for its file offsets are 32 bits wide."""
 
 
-def medium_tree(sources: Sources, console: Console, time: int, modules: Sequence[Module] = ()) -> Tree:
-    """Return the root file system of a medium; all entries have the time `time` (seconds since 1970) and owner root.
+def medium_tree(
+    sources: Sources, chosen: Console | None, time: int, modules: Sequence[Module] = ()
+) -> tuple[Tree, LoaderConf]:
+    """Return the root file system of a medium, and its loader.conf, which is in it.
 
-    Raise InputError for a platform that would not boot.
+    All entries have the time `time` (seconds since 1970) and owner root.  Without a `chosen` console it is that of the
+    boot files' own loader.conf, or text.  Raise InputError for a platform that would not boot.
     """
     check_boot_archive(sources.platform, sources.platform_origin)
     tree = Tree(Directory(path="", mtime=time))
     for entry in _in_order(sources):
         tree.add(replace(entry, mtime=time, uid=0, gid=0, user="root", group="root"))
-    conf = loader_conf(console, loader_variables((module.name for module in modules), BOOTFS))
-    _put(tree, LOADER_CONF, Bytes(conf, f"generated {LOADER_CONF}"), time)
+    conf = new_loader_conf(tree, chosen, modules, BOOTFS)
+    for path in conf.unused:
+        tree.remove(path)
+    _put(tree, LOADER_CONF, Bytes(conf.text, f"generated {LOADER_CONF}"), time)
     for module in modules:
         _put(tree, f"{BOOTFS}/{module.name}", module.content, time)
         _put(tree, f"{BOOTFS}/{module.name}.hash", module.hash_content, time)
     answers = answers_of(modules)
     if answers is not None and (PRIVATE in tree or not reads_modules(sources.stamp)):
         _put(tree, PRIVATE, answers.content, time)
-    return tree
+    return tree, conf
 
 
 def _put(tree: Tree, path: str, content: Content, time: int) -> None:
@@ -87,7 +93,9 @@ def plan_esp(loader: Content, size: int | None, *, time: int, volume_id: int, fi
 
 def warnings_about(tree: Tree, console: Console) -> list[str]:
     """Return what of a medium will not work as its user expects."""
-    found = loader_conf_warnings(tree, console)
+    conf = tree[LOADER_CONF]
+    assert isinstance(conf, File)
+    found = loader_conf_warnings(tree, console, conf.content.read())
     if DEFAULTS not in tree:
         found.append(f"{DEFAULTS} is missing: the UEFI loader finds its root file system by it")
     password = tree.get(f"platform/{ROOT_PASSWORD}")
@@ -107,15 +115,15 @@ def warnings_about(tree: Tree, console: Console) -> list[str]:
     return found
 
 
-def loader_conf_warnings(tree: Tree, console: Console) -> list[str]:
-    """Return what other loader.conf files among the boot files will undo of the generated one."""
+def loader_conf_warnings(tree: Tree, console: Console, conf: bytes | None = None) -> list[str]:
+    """Return what other loader.conf files among the boot files will undo of the generated one, `conf`."""
     snippets = []
     if isinstance(tree.get(SNIPPETS), Directory):
         snippets = sorted(entry.path for entry in tree.children(SNIPPETS) if isinstance(entry, File))
 
     def get(path: str) -> bytes | None:
         if path == LOADER_CONF:
-            return loader_conf(console)
+            return conf or loader_conf(console)
         entry = tree.get(path)
         if not isinstance(entry, File):
             return None

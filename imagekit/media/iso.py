@@ -32,7 +32,7 @@ class Request:
     """What was asked for.  `esp_size` is in bytes, None for what the loader needs; `hybrid` is for sticks, too."""
 
     sources: SourceRequest
-    console: Console
+    console: Console | None = None
     output: Path | None = None
     esp_size: int | None = None
     volume_id: str | None = None
@@ -91,8 +91,8 @@ def plan(request: Request) -> Plan:
     module_warnings += age_warnings(sources.stamp, modules, has_medium=True)
     module_warnings += private_warnings(sources.boot, sources.boot_origin, modules)
     time = build_time(sources.stamp)
-    tree = medium_tree(sources, request.console, time, modules)
-    ids = ("iso", sources.name, str(request.console), *listing(tree))
+    tree, conf = medium_tree(sources, request.console, time, modules)
+    ids = ("iso", sources.name, str(conf.console), *listing(tree))
     esp = plan_esp(sources.boot_file(LOADER), request.esp_size, time=time, volume_id=derived_uuid(*ids).fields[0])
     isoboot = sources.isoboot if request.hybrid else None
     programs = {CDBOOT: sources.cdboot_file(), EFIBOOT: esp.content()}
@@ -114,7 +114,13 @@ def plan(request: Request) -> Plan:
     )
     _check_modules(volume, modules)
     disk = None
-    warnings = [*sources.warnings, *module_warnings, *warnings_about(tree, request.console), *volume.warnings]
+    warnings = [
+        *sources.warnings,
+        *module_warnings,
+        *conf.warnings,
+        *warnings_about(tree, conf.console),
+        *volume.warnings,
+    ]
     if request.hybrid:
         disk = hybrid.plan_disk(volume, EFIBOOT, sources.boot_file("boot/pmbr"), isoboot, ids)
         if isoboot is None:
@@ -122,7 +128,7 @@ def plan(request: Request) -> Plan:
     output = request.output or request.sources.root / "output-iso" / f"{sources.name}.iso"
     return Plan(
         output,
-        request.console,
+        conf.console,
         esp,
         volume,
         disk,

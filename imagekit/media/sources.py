@@ -5,22 +5,24 @@ Either may be a folder, or an image or tarball that holds it: a released platfor
 
 import contextlib
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError
 from imagekit.formats import folder
-from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
-from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
+from imagekit.media.finding import boot_files, find_platform, loaders
+from imagekit.media.parts import part_of
+from imagekit.platform.layout import BOOT_ARCHIVE
+from imagekit.tree import Directory, File, Tree
 
 CDBOOT = "boot/cdboot"
 ISOBOOT = "boot/isoboot"
-_MADE_ANEW = "boot/efiboot.img"
+_CHECKOUT = ("tools/build_live", "tools/build_illumos", "configure-projects")
+"""What a checkout of smartos-live has before it is built."""
+
 _DATED = re.compile(r"[0-9]{8}T[0-9]{6}Z")
-_MOST_LINKS = 40
-"""Links that lead to links; more are taken for a circle, as the kernel does."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,167 +80,119 @@ def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
 
     Unless `boot_required`, a workspace without boot files will do: there are none then.
     """
-    platform, platform_origin, name = _find_platform(request)
+    named = _named_platform(request)
+    found = find_platform(named.tree, named.path)
+    platform = part_of(named.tree, named.path, origin=found.prefix)
     warnings: list[str] = []
-    stamp = _stamp(platform, name)
+    stamp = _stamp(platform, found.name)
     if stamp is None:
-        warnings.append(f"{platform_origin}: no build stamp in its name nor in etc/version/platform")
+        warnings.append(f"{found.origin}: no build stamp in its name nor in etc/version/platform")
     if f"{BOOT_ARCHIVE}.hash" not in platform:
-        warnings.append(f"{platform_origin}: {BOOT_ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
+        warnings.append(f"{found.origin}: {BOOT_ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
     boot, boot_origin = Tree(), str(request.root / "proto.boot")
-    if boot_required or request.boot is not None or (request.root / "proto.boot").is_dir():
-        boot, boot_origin, boot_warnings = _find_boot(request)
+    programs = dict.fromkeys((CDBOOT, ISOBOOT))
+    boot_named = _named_boot(request, named)
+    if boot_required or boot_named is not None or (request.root / "proto.boot").is_dir():
+        place = boot_named or _workspace_boot(request)
+        boot, boot_warnings = boot_files(place.tree, place.path)
+        boot_origin = str(place.path)
         warnings += boot_warnings
+        proto = request.root / "proto" if boot_named is None else _proto_beside(place.path)
+        programs = {path: _disc_program(boot, path, proto, first=boot_named is None) for path in programs}
     return Sources(
-        name=name if name.startswith("platform-") else f"platform-{stamp.text}" if stamp else "platform",
+        name=found.name if found.name.startswith("platform-") else f"platform-{stamp.text}" if stamp else "platform",
         stamp=stamp,
         platform=platform,
         boot=boot,
-        platform_origin=platform_origin,
+        platform_origin=found.origin,
         boot_origin=boot_origin,
-        cdboot=_disc_program(request, boot, CDBOOT) or _disc_place(request, boot_origin),
-        isoboot=_disc_program(request, boot, ISOBOOT),
+        cdboot=programs[CDBOOT] or (f"{request.root / 'proto' if boot_named is None else boot_origin}/{CDBOOT}"),
+        isoboot=programs[ISOBOOT],
         warnings=tuple(warnings),
     )
 
 
-def _find_platform(request: Request) -> tuple[Tree, str, str]:
-    """Return the platform's tree, where it is, and its name."""
-    path = request.platform or request.root / "output/platform-latest"
-    if request.platform is None and not path.exists():
+@dataclass(frozen=True, slots=True)
+class _Named:
+    """A folder or an image that was named, opened; a folder's path is that behind all links."""
+
+    tree: Tree
+    path: Path
+
+
+def _named_platform(request: Request) -> _Named:
+    if request.platform is not None:
+        return _open(request.platform, "--platform")
+    path = request.root / "output/platform-latest"
+    if path.exists():
+        return _open(path, "--platform")
+    root = Path.cwd() if request.root == Path() else request.root
+    if any((root / name).exists() for name in _CHECKOUT):
         raise InputError(
-            "no platform here: it should be at output/platform-latest",
-            where=str(request.root),
-            hint="run inside a smartos-live workspace after a build, name one with -r, or give --platform and --boot",
+            "this smartos-live checkout is not built yet: it has no output/platform-latest",
+            where=str(root),
+            hint="run `./configure`, `gmake world` and `gmake live` (or `imagekit platform`) first, "
+            "or name a platform that you have with --platform",
         )
-    tree, path = _open(path, "--platform")
-    tops = [entry.path for entry in tree.children("") if isinstance(entry, Directory)]
-    for prefix in ("", "platform", *(top for top in tops if top.startswith("platform-"))):
-        inside = f"{prefix}/" if prefix else ""
-        if all(inside + place in tree for place in (PLATFORM_KERNEL, BOOT_ARCHIVE)):
-            name = prefix if prefix.startswith("platform-") else path.name
-            origin = str(path / prefix) if path.is_dir() else f"{path}!/{prefix}"
-            return _part(tree, path, origin=prefix), origin, name
-    missing = [place for place in (PLATFORM_KERNEL, BOOT_ARCHIVE) if place not in tree]
     raise InputError(
-        f"not a platform: no {' and no '.join(missing)} in it",
-        where=str(path),
-        hint=f"a platform holds {PLATFORM_KERNEL} and {BOOT_ARCHIVE}",
+        "no platform here: it should be at output/platform-latest",
+        where=str(root),
+        hint="run inside a smartos-live workspace after a build, name one with -r, or give --platform and --boot",
     )
 
 
-def _find_boot(request: Request) -> tuple[Tree, str, list[str]]:
-    """Return the boot files, as they lie at the top of a medium, where they are, and warnings."""
-    path = request.boot or request.root / "proto.boot"
-    if request.boot is None and not path.is_dir():
+def _named_boot(request: Request, platform: _Named) -> _Named | None:
+    """Return what --boot names, else what --platform names when boot files are in it, or None."""
+    if request.boot is None:
+        return platform if request.platform is not None and loaders(platform.tree) else None
+    return platform if request.boot == request.platform else _open(request.boot, "--boot")
+
+
+def _workspace_boot(request: Request) -> _Named:
+    path = request.root / "proto.boot"
+    if not path.is_dir():
         raise InputError(
             "no boot files here: they should be in proto.boot",
-            where=str(request.root),
+            where=str(Path.cwd() if request.root == Path() else request.root),
             hint="run `gmake boot` or `imagekit boot` in the workspace, or name a folder with --boot",
         )
-    tree, path = _open(path, "--boot")
-    warnings: list[str] = []
-    if not isinstance(tree.get("boot"), Directory):
-        if "loader64.efi" not in tree and "loader" not in tree:
-            raise InputError(
-                "no boot files in it: neither boot/ nor loader64.efi",
-                where=str(path),
-                hint="--boot names a folder like a build's proto.boot, with boot/loader64.efi, boot/pmbr and so on",
-            )
-        return _part(tree, path, target="boot"), str(path), warnings
-    if "platform" in tree and path.is_dir():
-        warnings.append(f"{path}: of this folder platform/ is left out; the platform comes from elsewhere")
-    # Where a whole medium was named, its platform is not wanted, nor the ESP that is made anew for each ISO.
-    return _part(tree, path, without=("platform", _MADE_ANEW)), str(path), warnings
+    return _open(path, "--boot")
 
 
-def _disc_program(request: Request, boot: Tree, path: str) -> Content | None:
-    """Return a boot program that is no boot file of its own in a build: from proto, unless a folder was named."""
-    file = request.root / "proto" / path
-    if request.boot is None and file.is_file():
-        return DiskFile(file)
-    entry = boot.get(path)
-    return entry.content if isinstance(entry, File) else None
-
-
-def _disc_place(request: Request, boot_origin: str) -> str:
-    """Return where cdboot was looked for."""
-    return str(request.root / "proto" / CDBOOT) if request.boot is None else f"{boot_origin}/{CDBOOT}"
-
-
-def _open(path: Path, option: str) -> tuple[Tree, Path]:
-    """Return what is in a folder or an image, and the folder's path behind all links."""
-    if path.is_dir():
-        return folder.read(path), path.resolve()
-    if not path.is_file():
-        raise InputError("no such folder or file", where=str(path), hint=f"{option} names a folder, or an image of it")
-    from imagekit.formats import detect  # noqa: PLC0415 - brings in all formats, and most runs name folders
-
-    return detect.open_tree(DiskFile(path)), path
-
-
-def _part(tree: Tree, path: Path, *, origin: str = "", target: str = "", without: tuple[str, ...] = ()) -> Tree:
-    """Return what is at `origin` in a tree, at `target` in one of its own, without what is at or below some paths.
-
-    Links to files become files of their own, as `cp -r` would copy them.  Raise InputError for links that lead
-    nowhere, to a directory, or out of the tree.
-    """
-    top = tree[origin]
-    assert isinstance(top, Directory)
-    part = Tree() if target else Tree(replace(top, path=""))
-    if target:
-        part.add(replace(top, path=target))
-    skipped = tuple(f"{place}/" for place in without)
-    for entry in tree:
-        inside = entry.path.removeprefix(f"{origin}/") if origin else entry.path
-        outside = entry.path == origin or (origin and inside == entry.path)
-        if not outside and inside not in without and not inside.startswith(skipped):
-            part.add(replace(_followed(tree, entry, path), path=f"{target}/{inside}" if target else inside))
-    return part
-
-
-def _followed(tree: Tree, entry: Entry, path: Path) -> Entry:
-    target = _target(tree, entry)
-    if entry is not target and not isinstance(target, File):
-        link = entry.target if isinstance(entry, HardLink | Symlink) else ""
-        found = f"a {target.KIND}" if target else "nothing in here"
-        raise InputError(
-            f"a link to {link}, which is {found}; media hold files",
-            where=f"{path}/{entry.path}",
-            hint="put the file itself in the link's place",
-        )
-    return target
-
-
-def _target(tree: Tree, entry: Entry) -> Entry | None:
-    """Return what a link leads to inside the tree, or None."""
-    for _ in range(_MOST_LINKS):
-        if isinstance(entry, HardLink):
-            found = tree.get(entry.target)
-        elif isinstance(entry, Symlink):
-            place = _joined(entry.parent, entry.target)
-            found = None if place is None else tree.get(place)
-        else:
-            return entry
-        if found is None:
-            return None
-        entry = found
+def _proto_beside(path: Path) -> Path | None:
+    """Return the proto area of the build that a folder of boot files belongs to."""
+    for folder_path in (path, path.parent):
+        if folder_path.name == "proto.boot":
+            return folder_path.parent / "proto"
     return None
 
 
-def _joined(folder_path: str, target: str) -> str | None:
-    """Return the path in the tree to which a link in a folder leads, or None when it leads out."""
-    if target.startswith("/"):
-        return None
-    parts = folder_path.split("/") if folder_path else []
-    for part in target.split("/"):
-        if part == "..":
-            if not parts:
-                return None
-            parts.pop()
-        elif part not in {"", "."}:
-            parts.append(part)
-    return "/".join(parts)
+def _disc_program(boot: Tree, path: str, proto: Path | None, *, first: bool) -> Content | None:
+    """Return a boot program of discs: a build leaves it in its proto area, a medium has it among its boot files.
+
+    With `first`, that in the proto area is preferred.
+    """
+    entry = boot.get(path)
+    among = entry.content if isinstance(entry, File) else None
+    built = DiskFile(proto / path) if proto is not None and (proto / path).is_file() else None
+    return built or among if first else among or built
+
+
+def _open(path: Path, option: str) -> _Named:
+    """Open a folder or an image; with FILE!/PATH, as messages name it, only what is at that path in it."""
+    if path.is_dir():
+        return _Named(folder.read(path), path.resolve())
+    if path.is_file():
+        from imagekit.formats import detect  # noqa: PLC0415 - brings in all formats, and most runs name folders
+
+        return _Named(detect.open_tree(DiskFile(path)), path)
+    whole, separator, inside = str(path).rpartition("!/")
+    if separator and Path(whole).is_file():
+        named = _open(Path(whole), option)
+        if not isinstance(named.tree.get(inside), Directory):
+            raise InputError(f"no folder {inside} in it", where=whole)
+        return _Named(part_of(named.tree, named.path, origin=inside), path)
+    raise InputError("no such folder or file", where=str(path), hint=f"{option} names a folder, or an image of it")
 
 
 def version_text(tree: Tree, path: str) -> str | None:

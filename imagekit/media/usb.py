@@ -47,7 +47,7 @@ class Request:
     """
 
     sources: SourceRequest
-    console: Console
+    console: Console | None = None
     output: Path | None = None
     size: int | None = DEFAULT_SIZE
     compress: bool = True
@@ -141,9 +141,9 @@ def plan(request: Request) -> Plan:
     module_warnings += private_warnings(sources.boot, sources.boot_origin, modules)
     programs = read_boot_programs(sources.boot_file("boot/pmbr"), sources.boot_file("boot/gptzfsboot"))
     time = build_time(sources.stamp)
-    tree = medium_tree(sources, request.console, time, modules)
+    tree, conf = medium_tree(sources, request.console, time, modules)
     size = _size(request.size, tree)
-    ids = ("usb", sources.name, str(request.console), str(size), *listing(tree))
+    ids = ("usb", sources.name, str(conf.console), str(size), *listing(tree))
     disk = _disk(size, programs, ids, active=request.mbr_active)
     parts = {part.name: part for part in disk.partitions}
     esp = plan_esp(
@@ -165,10 +165,16 @@ def plan(request: Request) -> Plan:
     output = request.output or request.sources.root / "output-usb" / f"{sources.name}.usb{'.gz' * request.compress}"
     if output.name == MAP_NAME:
         raise InputError(f"partition.map goes there, beside the image: {output}", hint="give the image another name")
-    warnings = [*sources.warnings, *module_warnings, *warnings_about(tree, request.console)]
+    if not request.compress and output.suffix == ".gz":
+        raise InputError(
+            "the name ends in .gz, and --no-compress writes the image as it is",
+            where=str(output),
+            hint=f"name it {output.stem}, or leave --no-compress out",
+        )
+    warnings = [*sources.warnings, *module_warnings, *conf.warnings, *warnings_about(tree, conf.console)]
     if request.compress and output.suffix != ".gz":
         warnings.append(f"{output} will be compressed with gzip, though its name does not end in .gz")
-    return Plan(output, request.compress, request.digest, request.console, disk, programs, esp, root, tuple(warnings))
+    return Plan(output, request.compress, request.digest, conf.console, disk, programs, esp, root, tuple(warnings))
 
 
 def _size(wanted: int | None, tree: Tree) -> int:

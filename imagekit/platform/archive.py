@@ -47,24 +47,24 @@ def check_boot_archive(platform: Tree, origin: str, sha1: str | None = None) -> 
             hint="inflate it, and write its hash anew",
         )
     if HASH in platform:
-        _check_hash(_content(platform, origin, HASH), archive, sha1)
+        check_hash(_content(platform, origin, HASH), sha1 or sha1_of(archive), "boot archive")
 
 
-def _check_hash(noted: Content, archive: Content, sha1: str | None) -> None:
+def check_hash(noted: Content, sha1: str, what: str) -> None:
+    """Raise InputError when a file of a hash says another SHA-1 than that of the boot archive or module `what`."""
     text = noted.read(0, min(noted.size, 2 * _DIGITS)).decode("latin-1")
     words = text.split() or [""]
     if text[:1].isspace() or len(words[0]) != _DIGITS or words[0].lower().strip("0123456789abcdef"):
         raise InputError(
-            f"found {text[:_DIGITS]!r}, expected the SHA-1 of the boot archive in {_DIGITS} hex digits",
+            f"found {text[:_DIGITS]!r}, expected the SHA-1 of the {what} in {_DIGITS} hex digits",
             where=noted.origin,
-            hint=f"write it anew (sha1sum, without the name), or {_PLATFORM_AGAIN}",
+            hint="write it anew (sha1sum, without the name), or take both files from where they came once more",
         )
-    found = sha1 or sha1_of(archive)
-    if words[0].lower() != found:
+    if words[0].lower() != sha1:
         raise InputError(
-            f"the boot archive's SHA-1 is {found}, this file says {words[0].lower()!r}: the kernel would stop at once",
+            f"the {what}'s SHA-1 is {sha1}, this file says {words[0].lower()!r}: the kernel would stop at once",
             where=noted.origin,
-            hint="one of the two is of another build, or damaged; build the platform again",
+            hint="one of the two is of another build, or damaged; build it again",
         )
 
 

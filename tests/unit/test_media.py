@@ -284,6 +284,7 @@ BAD = [
     ("iso --volume-id smartos/2026", 2, ["smartos/2026"]),
     ("iso --volume-id ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456", 2, ["32"]),
     ("usb -o partition.map", 1, ["partition.map goes there", "another name"]),
+    ("usb --no-compress -o x.usb.gz", 1, ["x.usb.gz: the name ends in .gz", "name it x.usb"]),
     ("usd", 2, ["no such command: usd", "did you mean usb?"]),
 ]
 

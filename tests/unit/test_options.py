@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 
 import click
+import pytest
 
 from imagekit.cli import commands
+from imagekit.cli.options import size as size_option
 
 
 def all_commands(group: click.Group, path: str = "") -> Iterator[tuple[str, click.Command]]:
@@ -46,3 +48,12 @@ def test_every_option_is_explained() -> None:
             if isinstance(parameter, click.Option):
                 assert parameter.help, (verb, parameter.name)
                 assert parameter.help.split("  [")[0].endswith("."), (verb, parameter.help)
+
+
+def test_a_size_with_a_unit_is_rounded_down_to_whole_sectors() -> None:
+    size = size_option(multiple_of=512)
+    context, parameter = click.Context(click.Command("x")), click.Option(["--size"])
+    assert size(context, parameter, "100MB") == 99_999_744
+    assert size(context, parameter, "4K") == 4096
+    with pytest.raises(click.BadParameter, match="not whole sectors"):
+        size(context, parameter, "100000000")

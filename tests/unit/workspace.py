@@ -19,7 +19,7 @@ def make(folder, *, archive=200_000, names=0):
         boot / "gptzfsboot": rng.randbytes(516) + MULTIBOOT + bytes(20) + rng.randbytes(2000),
         boot / "loader": rng.randbytes(5000),
         boot / "loader64.efi": rng.randbytes(7000),
-        boot / "loader.conf": b"to be replaced\n",
+        boot / "loader.conf": b"# to be replaced\n",
         boot / "defaults/loader.conf": b'loader_conf_files="/boot/loader.conf /boot/loader.conf.local"\n',
         boot / "forth/brand-smartos.4th": b"\\ brand\n",
         folder / "proto.boot/etc/version/boot": f"{STAMP}\n".encode(),
