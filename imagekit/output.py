@@ -12,8 +12,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Protocol, Self
 
-from imagekit import disk, partials
-from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder, what_stands_at
+from imagekit import disk, partials, places
+from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder
 from imagekit.errors import OutputError
 from imagekit.interrupts import held
 from imagekit.kept import keep_others
@@ -300,15 +300,8 @@ class Outputs:
         Where `path` is a symbolic link, what it leads to is replaced, and the link stays.  Raise OutputError when
         the file can't be made, when something else than a file is there, or when another output goes there, too.
         """
-        with reporting_errors(path):
-            found = what_stands_at(path)
-            target = Path(os.path.realpath(path))
-        if found not in {None, "file"}:
-            hint = "name a file"
-            if found in {"block device", "character device"}:
-                hint = f"write the image to a file, then copy it: dd if=FILE of={path} bs=1M"
-            raise OutputError(f"a {found} stands where the output should go", where=str(path), hint=hint)
-        self._check_free(path, target)
+        target = places.file_target(path)
+        self._check_apart(path, target)
         with held():
             self._clear(target)
             output = OutputFile(path, target, mode)
@@ -321,12 +314,8 @@ class Outputs:
         With `replaced`, the paths of all files that may go, others of the one that is there stay.
         Raise OutputError when it can't be made, or when another output goes there, too, or into it.
         """
-        with reporting_errors(path):
-            found = what_stands_at(path)
-            target = Path(os.path.realpath(path))
-        if found not in {None, "folder"}:
-            raise OutputError(f"a {found} stands where the output folder should go", where=str(path))
-        self._check_free(path, target, folder=True)
+        target = places.folder_target(path)
+        self._check_apart(path, target, folder=True)
         with held():
             self._clear(target)
             output = OutputFolder(path, target, replaced)
@@ -335,12 +324,8 @@ class Outputs:
 
     def link(self, path: Path, target: str) -> None:
         """Make or replace a symbolic link; raise OutputError when something else stands there."""
-        with reporting_errors(path):
-            taken = path.exists() and not path.is_symlink()
-            place = Path(os.path.realpath(path.parent), path.name)
-        if taken:
-            raise OutputError("something that is not a link stands where the link should go", where=str(path))
-        self._check_free(path, place)
+        place = places.link_target(path)
+        self._check_apart(path, place)
         with held():
             self._clear(place)
             self._all.append(OutputLink(place, target))
@@ -374,15 +359,9 @@ class Outputs:
             if partials.belongs_to(temporary, target):
                 _note_cleared(partials.clear(temporary, target))
 
-    def _check_free(self, path: Path, target: Path, *, folder: bool = False) -> None:
-        """Raise OutputError when another output goes to `target`, too; or into it, where one of them is a folder."""
-        for other in self._all:
-            inside = folder and target in other.target.parents
-            outside = isinstance(other, OutputFolder) and other.target in target.parents
-            if (other.target == target or inside or outside) and not isinstance(other, _Scratch):
-                what = "go to one place" if other.target == target else "be one in the other"
-                hint = "name another place for one of them"
-                raise OutputError(f"this output and {other.target} would {what}", where=str(path), hint=hint)
+    def _check_apart(self, path: Path, target: Path, *, folder: bool = False) -> None:
+        others = [(one.target, isinstance(one, OutputFolder)) for one in self._all if not isinstance(one, _Scratch)]
+        places.check_apart(path, target, others, folder=folder)
 
     def __enter__(self) -> Self:
         _unfinished.append(self)

@@ -1,5 +1,6 @@
 """Names that vulture cannot see being used."""
 
+import sys
 import tarfile
 
 from imagekit.cli import LazyGroup
@@ -34,3 +35,6 @@ _ = (Outputs.clear, Outputs.remove)
 
 # zipfile reads through this.
 _ = (zip_file._Reader.readable, zip_file._Reader.seek, zip_file._Reader.seekable, zip_file._Reader.tell)
+
+# Python calls it.
+_ = sys.unraisablehook

@@ -17,6 +17,7 @@ from imagekit.errors import ImagekitError, InputError, OutputError
 
 if TYPE_CHECKING:
     from imagekit.product import Product
+    from imagekit.rehearsal import Rehearsal
 
     _Path = click.Path[Path]
 else:  # generic for type checkers only: older releases are not
@@ -252,6 +253,9 @@ class Plan(Protocol):
     def data(self) -> dict[str, object]:
         """Return the plan as data."""
 
+    def rehearse(self, outputs: "Rehearsal") -> None:
+        """Name the outputs, for what would keep them from being made."""
+
     def write(self) -> "Sequence[Product]":
         """Carry it out."""
 
@@ -259,6 +263,12 @@ class Plan(Protocol):
 def carry_out(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     """Print the plan, or carry it out and print a line a product (or all as JSON)."""
     warn(plan.warnings)
+    if dry_run:
+        from imagekit.rehearsal import Rehearsal  # noqa: PLC0415 - keeps --help quick
+
+        rehearsal = Rehearsal()
+        plan.rehearse(rehearsal)
+        rehearsal.check_space()
     if dry_run and as_json:
         print_json(plan.data())
         return

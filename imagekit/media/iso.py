@@ -22,6 +22,7 @@ from imagekit.media.sources import CDBOOT, ISOBOOT, find_sources
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.output import Outputs
 from imagekit.product import Product, write_product
+from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File
 
 EFIBOOT = "boot/efiboot.img"
@@ -77,6 +78,10 @@ class Plan:
             "disk": None if self.disk is None else self.disk.data(),
             "warnings": list(self.warnings),
         }
+
+    def rehearse(self, outputs: Rehearsal) -> None:
+        """Name the outputs, for what would keep them from being made."""
+        outputs.file(self.output, self.content())
 
     def write(self) -> list[Product]:
         """Write the image; return its summary."""

@@ -20,6 +20,7 @@ from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
 from imagekit.product import Product, write_product
+from imagekit.rehearsal import Rehearsal
 from imagekit.tree import Tree
 
 DEFAULT_SIZE = 1_940_000_256
@@ -124,6 +125,11 @@ class Plan:
             "root": self.root.data(),
             "warnings": list(self.warnings),
         }
+
+    def rehearse(self, outputs: Rehearsal) -> None:
+        """Name the outputs, for what would keep them from being made."""
+        outputs.file(self.output, None if self.compress else self.content())
+        outputs.file(self.map_output)
 
     def write(self) -> list[Product]:
         """Write the image and partition.map, both or neither; return the image's summary."""

@@ -14,6 +14,7 @@ from imagekit.platform.fixups import put_file
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.platform.tarball import entries_data, shipped_tree
 from imagekit.product import Product, write_product
+from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File, Tree
 
 VERSION = "etc/version/boot"
@@ -57,6 +58,11 @@ class Plan:
             "entries": entries_data(self.tree),
             "warnings": list(self.warnings),
         }
+
+    def rehearse(self, outputs: Rehearsal) -> None:
+        """Name the outputs, for what would keep them from being made."""
+        outputs.folder(self.folder)
+        outputs.file(self.tarball)
 
     def write(self) -> list[Product]:
         """Lay out the boot files and make their tarball; return the summary of the tarball."""

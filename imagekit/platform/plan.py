@@ -26,6 +26,7 @@ from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, growth, plan_im
 from imagekit.platform.layout import IMAGE_KERNEL, PLATFORM_FILES
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.product import Product
+from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File, Tree
 
 ROOT_KIB, DEBUG_KIB, USR_KIB = 350_000, 3_000, 448_000
@@ -79,6 +80,17 @@ class Plan:
             "hooks": {step.hook.name: str(step) for step in self.steps},
             "warnings": list(self.warnings),
         }
+
+    def rehearse(self, outputs: Rehearsal) -> None:
+        """Name the outputs, for what would keep them from being made."""
+        place = self.inputs.output
+        outputs.folder(place / self.name)
+        # What /usr will have, compressed, comes on top.
+        outputs.file(place / f"{self.name}.tgz", self.images.root.content("boot_archive"))
+        for name in ("gitstatus.json", "buildstamp"):
+            outputs.file(place / name)
+        for name in ("platform-latest", "platform-latest.tgz"):
+            outputs.link(place / name)
 
     def write(self) -> list[Product]:
         """Carry the plan out; return the summaries of the boot archive and the tarball."""

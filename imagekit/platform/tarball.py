@@ -12,6 +12,7 @@ from imagekit.manifest.sources import read_manifests, workspace_manifests, works
 from imagekit.output import Outputs
 from imagekit.platform.request import proto_stamp
 from imagekit.product import Product, write_product
+from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File, HardLink, Symlink, Tree
 
 
@@ -69,6 +70,10 @@ class Plan:
             "entries": entries_data(self.tree),
             "warnings": list(self.warnings),
         }
+
+    def rehearse(self, outputs: Rehearsal) -> None:
+        """Name the outputs, for what would keep them from being made."""
+        outputs.file(self.output, None if self.compress else self.archive)
 
     def write(self) -> list[Product]:
         """Write the tarball."""

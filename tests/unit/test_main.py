@@ -168,6 +168,21 @@ def test_bad_calls(bad_place, plain_user, status, call, says):
     assert everything(bad_place) == before
 
 
+OUTPUTS = ["iso -o {}", "usb -o {}", "usb -o {} --no-compress", f"{TAR} {{}}", "pxe -o {}", "boot -r demo -o {}"]
+
+
+@pytest.mark.parametrize("place", ["full/x", "file/x", "full/x/y", f"new/{LONG}"], ids=name_of)
+@pytest.mark.parametrize("call", OUTPUTS)
+def test_a_dry_run_says_what_the_run_would_say(bad_place, plain_user, call, place):
+    before = everything(bad_place)
+    runs = [imagekit(*call.format(place).split(), *more, cwd=bad_place, program=plain_user) for more in ([], ["-n"])]
+    said = [run.stderr.splitlines()[-1:] for run in runs]
+    assert [run.returncode for run in runs] == [1, 1], said
+    assert "Traceback" not in runs[1].stderr
+    assert said[0] == said[1]
+    assert everything(bad_place) == before
+
+
 @pytest.mark.parametrize("place", ["full/out", "file/out", "full/out/deep"])
 @pytest.mark.parametrize("verb", ["platform", "boot"])
 def test_a_platform_where_nothing_can_be_written(demo, bad_place, plain_user, verb, place):

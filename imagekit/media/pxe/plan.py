@@ -35,6 +35,7 @@ from imagekit.media.pxe.uefi import plan_image
 from imagekit.media.sources import Sources, find_sources
 from imagekit.output import OutputFolder, Outputs
 from imagekit.product import Product
+from imagekit.rehearsal import Rehearsal
 
 _MOST_LISTED = 10
 
@@ -99,6 +100,14 @@ class Plan:
             "remove": list(self.gone),
             "warnings": list(self.warnings),
         }
+
+    def rehearse(self, outputs: Rehearsal) -> None:
+        """Name the outputs, for what would keep them from being made."""
+        outputs.folder_that_stays(self.output)
+        for name in self.folders:
+            outputs.folder(self.output / name)
+        for name in self.files:
+            outputs.file(self.output / name)
 
     def write(self) -> list[Product]:
         """Write what is new, the menu last, then remove what is gone; return the summaries of the scripts.
