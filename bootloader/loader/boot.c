@@ -33,16 +33,11 @@ static bool
 is_for_loader(const char *name)
 {
 	static const char *const own[] = {"console", "os_console", "kernel", "autoboot_delay", "beastie_disable"};
-	static const char *const endings[] = {
-	    "_load", "_name", "_type", "_hash", "_flags", "_before", "_after", "_error"};
 
 	for (size_t i = 0; i < sizeof(own) / sizeof(*own); i++)
 		if (equal(name, own[i]))
 			return true;
-	for (size_t i = 0; i < sizeof(endings) / sizeof(*endings); i++)
-		if (ends(name, endings[i]))
-			return true;
-	return starts(name, "loader_");
+	return is_of_module(name) || starts(name, "loader_");
 }
 
 static void

@@ -93,6 +93,7 @@ extern const char *conf_files[64];
 extern int conf_file_count;
 void conf_read(struct volume *volume);
 const char *conf_get(const char *name); /* or NULL */
+bool is_of_module(const char *name); /* whether a variable is one of a boot module's */
 
 /* boot.c: the kernel, its arguments and its modules. */
 struct kernel {

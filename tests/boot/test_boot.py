@@ -375,13 +375,19 @@ def test_settings_of_the_user(make, boot, built, tmp_path, verb, bus, firmware):
     boot_folder = shutil.copytree(built, tmp_path / "boot")
     settings = boot_folder / "boot" / "conf.d"
     settings.mkdir()
-    (boot_folder / "boot/loader.conf.local").write_bytes(b'first="local"\r\nsecond="never read"\r\n')
+    # Wrong in its last line, without an end: then nothing is left of it in the loader's buffer.
+    (boot_folder / "boot/loader.conf.local").write_bytes(b'first="local"\r')
     (settings / "20-network").write_text(
         "# a module of type file\n"
         'networking.json_load="YES"   # a comment\n'
         "networking.json_name=/boot/networking.json\n"
     )
-    (settings / "10-first").write_text('\tfirst = \'ten "quoted"\'\nsmartos=twenty\nheadnode="a \\"b\\" c"\n')
+    (settings / "10-first").write_text(
+        "\tfirst = 'ten \"quoted\"'\nsmartos=twenty\nheadnode='$5$a'\n"
+        'place=/x:y\nnumber=-1\nboth="${smartos}-${ISADIR}"\n'
+    )
+    (settings / "30-wrong").write_text('second="2"\nwrong="$5$a"\nthird="never read"\n')
+    (settings / "40-lost").write_text('third="lost"\n')
     (settings / "15-Network-with-a-long-mixed-case-name.conf").write_text(
         'networking.json_load="YES"\nnetworking.json_type="file"\nnetworking.json_name="/boot/networking.json"\n'
         'networking.json_flags="name=networking.json"\n'
@@ -396,16 +402,19 @@ def test_settings_of_the_user(make, boot, built, tmp_path, verb, bus, firmware):
         "/boot/conf.d/10-first",
         "/boot/conf.d/15-Network-with-a-long-mixed-case-name.conf",
         "/boot/conf.d/20-network",
+        "/boot/conf.d/30-wrong",
+        "/boot/conf.d/40-lost",
     ]
     assert said["syntax error"] == [
         "/boot/loader.conf.local:1: a carriage return; the rest of the file is ignored",
-        # An unquoted value cannot begin with a slash.
-        "/boot/conf.d/20-network:3: no value; the rest of the file is ignored",
+        "/boot/conf.d/30-wrong:2: a bad definition; the rest of the file is ignored",
+        "/boot/conf.d/40-lost:1: it is lost with what is left of the file before; the rest of the file is ignored",
     ]
-    assert 'first=[ten "quoted"] from /boot/conf.d/10-first' in said["variable"]
-    assert "smartos=[twenty] from /boot/conf.d/10-first" in said["variable"]
-    assert 'headnode=[a "b" c] from /boot/conf.d/10-first' in said["variable"]
-    assert not any(line.startswith("second=") for line in said["variable"])
+    for variable in ('first=[ten "quoted"]', "smartos=[twenty]", "headnode=[$5$a]", "place=[/x:y]", "number=[-1]"):
+        assert f"{variable} from /boot/conf.d/10-first" in said["variable"]
+    assert "both=[twenty-amd64] from /boot/conf.d/10-first" in said["variable"]
+    assert "second=[2] from /boot/conf.d/30-wrong" in said["variable"]
+    assert not any(line.startswith("third=") for line in said["variable"])
     module = fields(said["module"][-1])
     assert module == {
         "name": "networking.json",

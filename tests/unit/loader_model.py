@@ -4,6 +4,8 @@ A model of usr/src/boot (forth/support.4th: read_line, get_assignment; common/in
 imagekit's own reader, which has nothing in common with it.
 """
 
+from hypothesis import strategies as st
+
 CHUNK = 80
 PARSE_BUFFER = 1024
 
@@ -168,3 +170,24 @@ class Loader:
         if single or double or len(word) > PARSE_BUFFER - 1:
             return None
         return [*words, *([word] if word and state == "word" else [])]
+
+
+LINES = st.one_of(
+    st.sampled_from(
+        [
+            *('a="b"', "a=b # c", "  a.b_c = 'd'", "# only this", "", "a", "=b", "a=", "a='b", "9=a", "a=b c", "a=b\r"),
+            *("a=/x/y:z@1,2", "a=-1", "a=:b", 'a="$b"', "a='$b'", 'a="${a}"', 'a="$(a) c"', 'a="it\'s"', "a='b\"c'"),
+            *('a="b\\"c"', "a='b\\'c'", 'a="b\\', 'a="b\\c"', "x_load=YES", 'x_load="YES"', "x_name='/y'", 'exec="a"'),
+            *("a,b/c=d", "\xef\xbb\xbfa=b", "<<<<<<< x", "a=" + "b" * 1022, 'z="$a$a"', "a-mode=9600,8,n,1,-"),
+        ]
+    ),
+    st.text(st.sampled_from("ab=\"'\\$#{} \t/-:,.é\r"), max_size=12),
+    st.builds(
+        "{}={}".format, st.sampled_from(["a", "b.c", "d_name"]), st.text(st.sampled_from("ab\"'\\$ {}#"), max_size=9)
+    ),
+    st.integers(1, 90).map(lambda length: f"b='{'x' * length}'"),
+)
+FILES = st.lists(
+    st.builds("{}{}".format, st.lists(LINES, max_size=6).map("\n".join), st.sampled_from(["", "\n"])), max_size=4
+)
+"""Contents of files, right lines and wrong ones."""

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, example, given, settings
+from loader_model import FILES, Loader
 
 MAGIC = 0x1BADB002
 UNIX = "platform/i86pc/kernel/amd64/unix"
@@ -127,3 +129,41 @@ def test_the_loader_is_an_efi_application_without_a_date(built):
     magic, subsystem = struct.unpack_from("<H66xH", loader, start + 24)
     assert magic == 0x20B
     assert subsystem == 10
+
+
+@pytest.fixture(scope="module")
+def conf_reader(project, need, tmp_path_factory):
+    """The loaders' conf.c, built for this computer: a function of files to variables and the numbers of wrong files."""
+    need("clang")
+    program = tmp_path_factory.mktemp("conf") / "conf"
+    loader = project / "bootloader/loader"
+    sources = [project / "tests/unit/conf_harness.c", loader / "conf.c", loader / "text.c"]
+    flags = ["-std=c11", "-ffreestanding", "-fno-builtin", "-Wall", "-Wextra", "-Werror", f"-I{loader}"]
+    subprocess.run(["clang", *flags, "-o", program, *sources], check=True)
+
+    def run(texts):
+        paths = [program.with_name(f"{number}") for number in range(len(texts))]
+        for path, text in zip(paths, texts, strict=True):
+            path.write_bytes(text.encode("latin-1"))
+        said = subprocess.run([program, *paths], capture_output=True, check=True).stdout.decode("latin-1")
+        wrong, _, variables = f"\0{said}".partition("\0\0")
+        words = variables.split("\0")[:-1]
+        return dict(zip(words[::2], words[1::2], strict=True)), {int(name[-1]) for name in wrong.split("\0") if name}
+
+    return run
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=50)
+@given(FILES)
+@example(["a=b\nbad line\nc=d\n", "e=f\n"])
+@example(['a="$5$x"\nb=c\n', "e=f\n"])
+def test_loader_conf_is_read_as_the_loader_reads_it(conf_reader, texts):
+    model = Loader()
+    for number, text in enumerate(texts):
+        model.load(str(number), text.encode("latin-1"))
+    variables, wrong = conf_reader(texts)
+    modules = {name: v if v[:1] != "'" or name.endswith("_load") else v[1:-1] for name, v in model.modules.items()}
+    assert {"ISADIR": "amd64", **variables} == model.environment | modules | {
+        name: variables[name] for name in ("exec",) if name in variables
+    }
+    assert wrong == {int(name) for name, _ in model.errors}

@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from loader_model import Loader
+from loader_model import FILES, Loader
 
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import parse_properties
@@ -21,25 +21,6 @@ from imagekit.boot.loader_conf import (
 from imagekit.boot.loader_reading import LoaderReading, read_loader_files
 from imagekit.boot.loader_warnings import loader_warnings
 from imagekit.errors import InputError
-
-LINES = st.one_of(
-    st.sampled_from(
-        [
-            *('a="b"', "a=b # c", "  a.b_c = 'd'", "# only this", "", "a", "=b", "a=", "a='b", "9=a", "a=b c", "a=b\r"),
-            *("a=/x/y:z@1,2", "a=-1", "a=:b", 'a="$b"', "a='$b'", 'a="${a}"', 'a="$(a) c"', 'a="it\'s"', "a='b\"c'"),
-            *('a="b\\"c"', "a='b\\'c'", 'a="b\\', 'a="b\\c"', "x_load=YES", 'x_load="YES"', "x_name='/y'", 'exec="a"'),
-            *("a,b/c=d", "\xef\xbb\xbfa=b", "<<<<<<< x", "a=" + "b" * 1022, 'z="$a$a"', "a-mode=9600,8,n,1,-"),
-        ]
-    ),
-    st.text(st.sampled_from("ab=\"'\\$#{} \t/-:,.é\r"), max_size=12),
-    st.builds(
-        "{}={}".format, st.sampled_from(["a", "b.c", "d_name"]), st.text(st.sampled_from("ab\"'\\$ {}#"), max_size=9)
-    ),
-    st.integers(1, 90).map(lambda length: f"b='{'x' * length}'"),
-)
-FILES = st.lists(
-    st.builds("{}{}".format, st.lists(LINES, max_size=6).map("\n".join), st.sampled_from(["", "\n"])), max_size=4
-)
 
 
 def whole(reading):
