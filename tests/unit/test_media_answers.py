@@ -53,7 +53,8 @@ def planned(ws, medium, **additions):
 
 def tree_of(ws, **additions):
     modules, _ = Additions(**additions).read()
-    return medium_tree(find_sources(Request(ws)), Console(), 0, modules)
+    tree, _ = medium_tree(find_sources(Request(ws)), Console(), 0, modules)
+    return tree
 
 
 @pytest.mark.parametrize("medium", [usb, iso])
