@@ -355,8 +355,10 @@ def _clear(buffer: memoryview) -> None:
 
 
 def is_zero(block: memoryview | bytes) -> bool:
-    """Tell whether a block of at most BLOCK_SIZE bytes is all zeros."""
-    return block == _ZEROS[: len(block)]
+    """Tell whether a block is all zeros."""
+    if len(block) <= BLOCK_SIZE:
+        return block == _ZEROS[: len(block)]
+    return all(is_zero(block[at : at + BLOCK_SIZE]) for at in range(0, len(block), BLOCK_SIZE))
 
 
 def data_blocks(content: Content, block_size: int = BLOCK_SIZE) -> Iterator[tuple[int, int]]:

@@ -1,11 +1,15 @@
 """imagekit boot."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imagekit.cli import options
 from imagekit.clock import Stamp
+
+if TYPE_CHECKING:
+    from imagekit.formats.gzip import Level
 
 
 @click.command("boot")
@@ -16,6 +20,7 @@ from imagekit.clock import Stamp
     "-o", "--output", type=options.OUTPUT_FOLDER, metavar="DIR", help="The tarball's folder.  [default: ROOT/output]"
 )
 @options.stamp
+@options.level
 @options.dry_run
 @options.as_json
 def command(
@@ -24,6 +29,7 @@ def command(
     protos: tuple[Path, ...],
     output: Path | None,
     stamp: Stamp | None,
+    level: "Level",
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -34,5 +40,5 @@ def command(
     """
     from imagekit.platform import boot_files, request  # noqa: PLC0415 - keeps --help quick
 
-    asked = request.Request(root=root, manifests=manifests, protos=protos, output=output, stamp=stamp)
+    asked = request.Request(root=root, manifests=manifests, protos=protos, output=output, stamp=stamp, level=level)
     options.carry_out(boot_files.plan(asked), dry_run=dry_run, as_json=as_json)

@@ -201,6 +201,12 @@ modules = click.option(
 answers = click.option(
     "--answers", type=FILE, metavar="FILE", help="Answers for SmartOS's setup (answers.json), checked."
 )
+level = click.option(
+    "--level",
+    type=click.Choice(["quick", "close", "best"]),
+    default="close",
+    help="How hard to compress: close to gzip -6 in size, or quick, or best (takes longest).  [default: close]",
+)
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for scripts.")
 
 

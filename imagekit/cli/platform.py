@@ -1,11 +1,15 @@
 """imagekit platform."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imagekit.cli import options
 from imagekit.clock import Stamp
+
+if TYPE_CHECKING:
+    from imagekit.formats.gzip import Level
 
 
 def _password(text: str) -> str:
@@ -35,6 +39,7 @@ def _password(text: str) -> str:
 @click.option("--fit", is_flag=True, help="Let an image that is too small grow.")
 @click.option("--strict", is_flag=True, help="Take warnings, and what lint warns of, for errors.")
 @click.option("--config", type=options.FILE, metavar="FILE", help="Configuration.  [default: ROOT/imagekit.yaml]")
+@options.level
 @options.dry_run
 @options.as_json
 def command(
@@ -49,6 +54,7 @@ def command(
     fit: bool,
     strict: bool,
     config: Path | None,
+    level: "Level",
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -75,6 +81,7 @@ def command(
         fit=fit,
         strict=strict,
         config=config,
+        level=level,
     )
     with build_log.BuildLog(keeps=not dry_run) as log:
         options.carry_out(plan.plan(asked, log), dry_run=dry_run, as_json=as_json)

@@ -1,11 +1,15 @@
 """imagekit tar."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imagekit.cli import options
 from imagekit.clock import Stamp
+
+if TYPE_CHECKING:
+    from imagekit.formats.gzip import Level
 
 
 @click.command("tar")
@@ -20,6 +24,7 @@ from imagekit.clock import Stamp
     help="The tarball; compressed unless the name ends in .tar.",
 )
 @options.stamp
+@options.level
 @options.dry_run
 @options.as_json
 def command(
@@ -27,6 +32,7 @@ def command(
     protos: tuple[Path, ...],
     output: Path,
     stamp: Stamp | None,
+    level: "Level",
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -41,5 +47,5 @@ def command(
     """
     from imagekit.platform import tarball  # noqa: PLC0415 - keeps --help quick
 
-    request = tarball.Request(output=output, manifests=manifests, protos=protos, stamp=stamp)
+    request = tarball.Request(output=output, manifests=manifests, protos=protos, stamp=stamp, level=level)
     options.carry_out(tarball.plan(request), dry_run=dry_run, as_json=as_json)

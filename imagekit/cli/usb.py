@@ -1,12 +1,16 @@
 """imagekit usb."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from imagekit.boot.console import Console
 from imagekit.boot.modules import ModuleRequest
 from imagekit.cli import options
+
+if TYPE_CHECKING:
+    from imagekit.formats.gzip import Level
 
 
 @click.command("usb")
@@ -32,6 +36,7 @@ from imagekit.cli import options
 @click.option(
     "--mbr-active", is_flag=True, help="Mark the MBR's entry active, for BIOSes that start from nothing else."
 )
+@options.level
 @click.option("--no-sha256", is_flag=True, help="Print no SHA-256 of an image that is not compressed: quicker.")
 @options.modules
 @options.answers
@@ -49,6 +54,7 @@ def command(
     no_sha256: bool,
     modules: tuple[ModuleRequest, ...],
     answers: Path | None,
+    level: "Level",
     dry_run: bool,
     as_json: bool,
 ) -> None:
@@ -71,6 +77,7 @@ def command(
         compress=not no_compress,
         digest=not no_sha256,
         mbr_active=mbr_active,
+        level=level,
         additions=additions.Additions(modules, answers),
     )
     options.carry_out(usb.plan(request), dry_run=dry_run, as_json=as_json)

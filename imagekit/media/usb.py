@@ -15,6 +15,8 @@ from imagekit.content import Bytes, Composite
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat, gpt
 from imagekit.media.additions import Additions, age_warnings, private_warnings
+from imagekit.formats import fat, gpt, gzip
+from imagekit.media.additions import Additions
 from imagekit.media.contents import LOADER, READ_BY_LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
@@ -54,6 +56,7 @@ class Request:
     compress: bool = True
     digest: bool = True
     mbr_active: bool = False
+    level: gzip.Level = "close"
     additions: Additions = field(default_factory=Additions)
 
 
@@ -64,6 +67,7 @@ class Plan:
     output: Path
     compress: bool
     digest: bool
+    level: gzip.Level
     console: Console
     disk: gpt.GptDisk
     programs: BootPrograms
@@ -134,7 +138,9 @@ class Plan:
     def write(self) -> list[Product]:
         """Write the image and partition.map, both or neither; return the image's summary."""
         with Outputs() as outputs:
-            product = write_product(outputs, self.output, self.content(), compress=self.compress, digest=self.digest)
+            product = write_product(
+                outputs, self.output, self.content(), compress=self.compress, level=self.level, digest=self.digest
+            )
             outputs.file(self.map_output).write(self.partition_map().encode())
         return [product]
 
@@ -180,7 +186,18 @@ def plan(request: Request) -> Plan:
     warnings = [*sources.warnings, *module_warnings, *conf.warnings, *warnings_about(tree, conf.console)]
     if request.compress and output.suffix != ".gz":
         warnings.append(f"{output} will be compressed with gzip, though its name does not end in .gz")
-    return Plan(output, request.compress, request.digest, conf.console, disk, programs, esp, root, tuple(warnings))
+    return Plan(
+        output=output,
+        compress=request.compress,
+        digest=request.digest,
+        level=request.level,
+        console=conf.console,
+        disk=disk,
+        programs=programs,
+        esp=esp,
+        root=root,
+        warnings=tuple(warnings),
+    )
 
 
 def _size(wanted: int | None, tree: Tree) -> int:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagekit.content import Bytes, Content, Deferred, write_sparse
-from imagekit.formats import lofi, raw, tar
+from imagekit.formats import gzip, lofi, raw, tar
 from imagekit.in_place import InPlace
 from imagekit.output import OutputFile, Outputs
 from imagekit.platform.hooks import run_commands
@@ -46,7 +46,7 @@ def assemble(plan: "Plan") -> list[Product]:
         archive = folder.file(BOOT_ARCHIVE)
         with plan.log.step("Compressing /usr"), ThreadPoolExecutor(1) as background:
             background.submit(images.shipped.read)
-            usr = _compressed_usr(images, archive)
+            usr = _compressed_usr(images, archive, plan.inputs.level)
         root = images.complete_root(usr, plan.sizes, plan.time)
         in_place = root.ranges(USR_ARCHIVE)
         if not usr.lies_at(in_place):
@@ -55,9 +55,10 @@ def assemble(plan: "Plan") -> list[Product]:
         with plan.log.step("Writing the boot archive and the platform's tarball"), ThreadPoolExecutor(1) as background:
             writing = background.submit(_write_archive, archive, image, in_place)
             tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
-            # Most of it is compressed already: "close" would make the whole 1 % smaller.
             packed = tar.plan(tree)
-            tarball = write_product(outputs, output / f"{plan.name}.tgz", packed, compress=True, level="quick")
+            tarball = write_product(
+                outputs, output / f"{plan.name}.tgz", packed, compress=True, level=plan.inputs.level
+            )
             boot_archive, _ = writing.result()
         for file in tree.files():
             path = file.path.removeprefix(f"{plan.name}/")
@@ -80,12 +81,12 @@ def _final_images(plan: "Plan") -> Images:
     return plan.images if tree is None else plan_images(tree, plan.sizes, plan.time)
 
 
-def _compressed_usr(images: Images, archive: OutputFile) -> InPlace:
+def _compressed_usr(images: Images, archive: OutputFile, level: gzip.Level) -> InPlace:
     """Compress /usr into the boot archive, to where it will be: it is most of it."""
     image = images.usr.content("/usr image")
     compressed = InPlace(archive, images.root.rest_ranges, images.root.size, USR_ARCHIVE)
     with progress_bar(USR_ARCHIVE, image.size) as progress:
-        lofi.compress(image, compressed, progress=progress)
+        lofi.compress(image, compressed, level=level, progress=progress)
     return compressed
 
 

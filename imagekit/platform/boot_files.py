@@ -69,7 +69,7 @@ class Plan:
         started = clock.monotonic()
         with Outputs() as outputs:
             folder.fill(self.tree, outputs.folder(self.folder))
-            product = write_product(outputs, self.tarball, tar.plan(self.tree), compress=True)
+            product = write_product(outputs, self.tarball, tar.plan(self.tree), compress=True, level=self.inputs.level)
         return [replace(product, seconds=clock.monotonic() - started)]
 
 

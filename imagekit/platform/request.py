@@ -7,6 +7,7 @@ from pathlib import Path
 
 from imagekit.clock import Stamp, undated
 from imagekit.errors import InputError
+from imagekit.formats.gzip import Level
 from imagekit.manifest.sources import MANIFESTS, workspace_manifests, workspace_protos
 from imagekit.platform.config import NAME, Config, read_config
 from imagekit.platform.hooks import NAMES
@@ -27,6 +28,7 @@ class Request:
     fit: bool = False
     strict: bool = False
     config: Path | None = None
+    level: Level = "close"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +42,7 @@ class Inputs:
     stamp: Stamp
     version: str
     config: Config
+    level: Level
     warnings: tuple[str, ...] = ()
 
     def name(self, what: str) -> str:
@@ -67,6 +70,7 @@ def find_inputs(request: Request, names: Sequence[str] = MANIFESTS) -> Inputs:
         version=_first_line(version_file) if version_file.is_file() else "",
         config=_config(request),
         warnings=(*warnings, *undated(stamp)),
+        level=request.level,
     )
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from imagekit.clock import Stamp, build_time
 from imagekit.content import Content
-from imagekit.formats import tar
+from imagekit.formats import gzip, tar
 from imagekit.manifest.resolve import resolve
 from imagekit.manifest.sources import read_manifests, workspace_manifests, workspace_protos
 from imagekit.output import Outputs
@@ -29,6 +29,7 @@ class Request:
     manifests: Sequence[Path] = ()
     protos: Sequence[Path] = ()
     stamp: Stamp | None = None
+    level: gzip.Level = "close"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +38,7 @@ class Plan:
 
     output: Path
     compress: bool
+    level: gzip.Level
     time: int
     tree: Tree
     archive: Content
@@ -78,7 +80,7 @@ class Plan:
     def write(self) -> list[Product]:
         """Write the tarball."""
         with Outputs() as outputs:
-            return [write_product(outputs, self.output, self.archive, compress=self.compress)]
+            return [write_product(outputs, self.output, self.archive, compress=self.compress, level=self.level)]
 
 
 def plan(request: Request) -> Plan:
@@ -92,6 +94,7 @@ def plan(request: Request) -> Plan:
     return Plan(
         output=request.output,
         compress=request.output.suffix != ".tar",
+        level=request.level,
         time=time,
         tree=tree,
         archive=tar.plan(tree, request.output.name.removesuffix(".gz")),

@@ -2,6 +2,7 @@
 
 import signal
 import sys
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,13 @@ import pytest
 from imagekit import interrupts
 
 sys.path.insert(0, str(Path(__file__).parent))
+
+
+@pytest.fixture(scope="session")
+def program() -> bytes:
+    """Return a few MB of machine code: this Python, and its modules that are programs."""
+    modules = Path(sysconfig.get_config_var("DESTSHARED") or "/nowhere").glob("*.so")
+    return b"".join(path.read_bytes() for path in [Path(sys.executable).resolve(), *sorted(modules)])[: 3 << 20]
 
 
 @pytest.fixture

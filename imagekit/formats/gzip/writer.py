@@ -135,7 +135,7 @@ def _deflated(content: Content, backend: Backend, threads: int) -> Generator[tup
 
     def work(offset: int, length: int, history: int) -> _Block:
         if not hasattr(local, "buffer"):
-            local.buffer = memoryview(bytearray(_HISTORY + BLOCK_SIZE))
+            local.buffer = memoryview(bytearray(_HISTORY + backend.block_size))
         buffer = local.buffer[: history + length]
         content.read_into(offset - history, buffer)
         block = buffer[history:]
@@ -146,7 +146,7 @@ def _deflated(content: Content, backend: Backend, threads: int) -> Generator[tup
     waiting: deque[tuple[int, Future[_Block]]] = deque()
     executor = ThreadPoolExecutor(threads, thread_name_prefix="gzip")
     try:
-        for offset, length in data_blocks(content):
+        for offset, length in data_blocks(content, backend.block_size):
             # The history is what stands before, hole or not: where a source has holes must not change the bytes.
             waiting.append((offset, executor.submit(work, offset, length, min(offset, _HISTORY))))
             if len(waiting) > 2 * threads:

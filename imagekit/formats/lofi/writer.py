@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
 from imagekit.errors import PlanError
+from imagekit.formats.gzip.backends import Level
 from imagekit.formats.gzip.writer import usable_cores
 from imagekit.formats.lofi.deflate import deflate
 from imagekit.formats.lofi.layout import (
@@ -42,6 +43,7 @@ def compress(
     output: Sparse,
     *,
     segment_size: int = SEGMENT_SIZE,
+    level: Level = "close",
     threads: int | None = None,
     progress: Progress = SILENT,
 ) -> Compressed:
@@ -65,7 +67,7 @@ def compress(
     if count + 1 >= _ENTRIES_LIMIT:
         raise PlanError(f"{count:,} segments are too many for the format", hint="take larger segments")
     start = HEADER_SIZE + INDEX_ENTRY * (count + 1)
-    work = _Work(content, segment_size)
+    work = _Work(content, segment_size, level)
     index = [0]
     stored = 0
     threads = threads or usable_cores()
@@ -95,9 +97,10 @@ def compress(
 class _Work:
     """Compresses batches of segments."""
 
-    def __init__(self, content: Content, segment_size: int) -> None:
+    def __init__(self, content: Content, segment_size: int, level: Level) -> None:
         self._content = content
         self._segment_size = segment_size
+        self._level = level
         self._batch_size = max(segment_size, BLOCK_SIZE)  # so that small files are not opened for every segment
         self._zeros = self._pack(memoryview(bytes(segment_size)))
         self._local = threading.local()
@@ -133,19 +136,15 @@ class _Work:
         return buffer
 
     def _pack_unless_zero(self, segment: memoryview) -> bytes:
-        return self._zeros if len(segment) == self._segment_size and _all_zero(segment) else self._pack(segment)
+        return self._zeros if len(segment) == self._segment_size and is_zero(segment) else self._pack(segment)
 
     def _pack(self, segment: memoryview) -> bytes:
         most = self._segment_size - LEAST_SAVING
         if most > 0:
-            packed = deflate(segment)
+            packed = deflate(segment, self._level)
             if len(packed) <= most and len(packed) < len(segment):
                 return bytes((COMPRESSED,)) + packed
         return bytes((STORED,)) + segment
-
-
-def _all_zero(segment: memoryview) -> bool:
-    return all(is_zero(segment[at : at + BLOCK_SIZE]) for at in range(0, len(segment), BLOCK_SIZE))
 
 
 def _in_order(pool: ThreadPoolExecutor, work: _Work, ahead: int) -> Iterator[list[bytes]]:
