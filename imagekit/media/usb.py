@@ -13,10 +13,8 @@ from imagekit.boot.sectors import SECTOR, STAGE2_LIMIT, BootPrograms, read_boot_
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
 from imagekit.errors import InputError, PlanError
-from imagekit.formats import fat, gpt
-from imagekit.media.additions import Additions, age_warnings, private_warnings
 from imagekit.formats import fat, gpt, gzip
-from imagekit.media.additions import Additions
+from imagekit.media.additions import Additions, age_warnings, private_warnings
 from imagekit.media.contents import LOADER, READ_BY_LOADER, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
