@@ -11,6 +11,11 @@ from typing import ClassVar, Literal
 from imagekit.content import Content
 from imagekit.errors import InputError
 
+MOST_ENTRIES = 1_000_000
+MOST_TEXT = 64 << 20
+"""Entries of a Tree, and characters in their paths, targets and names of owners: an image of a few kilobytes may claim
+more than memory holds, and a real one comes nowhere near."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -88,6 +93,10 @@ class Special(Entry):
     mode: int = 0o600
 
 
+class TreeTooLargeError(InputError):
+    """A Tree would have more entries, or more text in them, than can be real."""
+
+
 class HardLinkError(InputError):
     """A hard link leads to no inode: `found` says what it leads to, at the path `target`."""
 
@@ -114,6 +123,7 @@ class Tree:
     root: Directory = field(default_factory=lambda: Directory(path=""))
     _entries: dict[str, Entry] = field(init=False, repr=False)
     _children: dict[str, list[str]] = field(init=False, repr=False)
+    _text: int = field(init=False, repr=False, compare=False)
     _inodes: dict[str, str] = field(init=False, repr=False, compare=False)
     """What `inode` found out about hard links, so that a chain of them is followed once."""
     _broken: dict[str, HardLinkError] = field(init=False, repr=False, compare=False)
@@ -121,6 +131,7 @@ class Tree:
     def __post_init__(self) -> None:
         self._entries = {"": self.root}
         self._children = {"": []}
+        self._text = 0
         self._inodes = {}
         self._broken = {}
 
@@ -144,6 +155,9 @@ class Tree:
             found = f"is a {holder.KIND}" if holder else "is missing"
             raise InputError(f"/{path} has no directory to be in: /{parent} {found}", where=f"/{path}")
         self._broken.clear()
+        if len(self._entries) >= MOST_ENTRIES:
+            raise TreeTooLargeError(f"more than {MOST_ENTRIES:,} entries are not credible")
+        self._count(_text_of(entry))
         self._entries[path] = entry
         self._children[parent].append(path)
         if isinstance(entry, Directory):
@@ -166,6 +180,7 @@ class Tree:
             raise InputError(f"a {entry.KIND} cannot replace a {old.KIND}", where=f"/{entry.path}")
         else:
             self._forget_links()
+            self._count(_text_of(entry) - _text_of(old))
             self._entries[entry.path] = entry
             if not entry.path:
                 assert isinstance(entry, Directory)
@@ -178,7 +193,7 @@ class Tree:
         below = [path]
         while below:
             gone = below.pop()
-            del self._entries[gone]
+            self._text -= _text_of(self._entries.pop(gone))
             below += self._children.pop(gone, ())
 
     def get(self, path: str) -> Entry | None:
@@ -212,6 +227,12 @@ class Tree:
         self._inodes |= dict.fromkeys(chain, entry.path)
         return entry
 
+    def _count(self, text: int) -> None:
+        """Count more text; raise TreeTooLargeError when it would be too much."""
+        if self._text + text > MOST_TEXT:
+            raise TreeTooLargeError(f"more than {MOST_TEXT:,} characters in its paths are not credible")
+        self._text += text
+
     def _forget_links(self) -> None:
         self._inodes.clear()
         self._broken.clear()
@@ -232,6 +253,7 @@ class Tree:
         """Return a tree of the same entries, to be changed on its own."""
         tree = Tree(self.root)
         tree._entries = self._entries.copy()
+        tree._text = self._text
         tree._children = {path: names.copy() for path, names in self._children.items()}
         return tree
 
@@ -253,3 +275,9 @@ class Tree:
                 result.add(self._entries[path])
             stack.extend(sorted(self._children.get(path, ()), reverse=True))
         return result
+
+
+def _text_of(entry: Entry) -> int:
+    """Return how many characters an entry keeps in memory."""
+    target = entry.target if isinstance(entry, Symlink | HardLink) else ""
+    return len(entry.path) + len(target) + len(entry.user) + len(entry.group)

@@ -18,7 +18,6 @@ MOST_LAYERS = 8
 _MARKS: tuple[tuple[Kind, int, bytes], ...] = (
     ("iso", 16 * 2048 + 1, b"CD001"),  # before a partition table, which a hybrid ISO has too
     ("gpt", 512, b"EFI PART"),
-    ("tar", 257, b"ustar"),
 )
 _BOOT_MARK = b"\x55\xaa"
 _OTHERS = {
@@ -46,6 +45,8 @@ def kind_of(content: Content) -> Kind | None:
     for kind, offset, mark in _MARKS:
         if _has(content, offset, mark):
             return kind
+    if tar.is_tar(content):
+        return "tar"
     return _kind_of_boot_sector(content) if _has(content, 510, _BOOT_MARK) else None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.content import Bytes, DiskFile
-from imagekit.formats import gzip, tar
+from imagekit.formats import detect, gzip, tar
 from imagekit.output import Outputs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
@@ -168,3 +168,24 @@ def test_reads_what_others_pack(need: Callable[..., None], tmp_path: Path, tool:
     assert {hard.path, hard.target} == {"name", "folder/file"}
     assert isinstance(link := found["link"], Symlink)
     assert link.target == "folder/file"
+
+
+@pytest.mark.parametrize("tool", ["bsdtar", "tar"])
+def test_reads_archives_of_v7(need: Callable[..., None], tmp_path: Path, tool: str) -> None:
+    need(tool)
+    folder = tmp_path / "in"
+    (folder / "d/sub").mkdir(parents=True)
+    (folder / "d/file").write_bytes(b"x" * 600)
+    (folder / "d/sub/hard").hardlink_to(folder / "d/file")
+    (folder / "d/soft").symlink_to("file")
+    archive = tmp_path / "old.tar"
+    run(tool, "--format=v7", "-cf", archive, "-C", folder, "d")
+    assert DiskFile(archive).read(257, 5) != b"ustar"
+    assert detect.kind_of(DiskFile(archive)) == "tar"
+    found = detect.open_tree(DiskFile(archive))
+    assert sorted(entry.path for entry in found) == ["", "d", "d/file", "d/soft", "d/sub", "d/sub/hard"]
+    for path in ("d/file", "d/sub/hard"):
+        inode = found.inode(path)
+        assert isinstance(inode, File)
+        assert inode.content.read() == b"x" * 600
+    assert [type(found[path]) for path in ("d/sub", "d/soft")] == [Directory, Symlink]

@@ -4,7 +4,8 @@
     fuzz_ufs.py [SECONDS [SEED]]
 
 Every damaged image must give a tree or a FormatError, within limits of memory and time that a small image deserves,
-and the tests' checker must not raise; anything else is printed with the seed that makes it again, and the exit status is 1.
+and the tests' checker must not raise; anything else is printed with the seed that makes it again, and the exit status
+is 1.
 """
 
 import importlib.util

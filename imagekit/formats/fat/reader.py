@@ -27,9 +27,8 @@ from imagekit.formats.fat.layout import (
     BootSector,
     Geometry,
 )
-from imagekit.tree import Directory, File, Tree
+from imagekit.tree import Directory, File, Tree, TreeTooLargeError
 
-_MAX_ENTRIES = 1_000_000  # in all directories together; every one costs memory
 _LONGEST_NAME_RECORDS = 20
 _BASE_IS_LOWER, _EXTENSION_IS_LOWER = 0x08, 0x10  # in the record's case bits
 
@@ -112,7 +111,10 @@ def read_volume(content: Content, *, origin: str | None = None) -> FatVolume:
             where=image,
             hint="the image is cut short",
         )
-    return _Reader(content, boot, image).volume()
+    try:
+        return _Reader(content, boot, image).volume()
+    except TreeTooLargeError as error:
+        raise FormatError(error.what, where=image) from None
 
 
 class _Reader:
@@ -144,10 +146,10 @@ class _Reader:
             where = f"{self._image}!/{path}"
             if path in tree:
                 raise FormatError("the directory has two entries of this name", where=where)
-            if len(path) > MAX_PATH or len(tree) > _MAX_ENTRIES:
+            if len(path) > MAX_PATH:
                 raise FormatError(
-                    f"too much to read: {len(tree):,} entries, a path of {len(path):,} characters; the limits are "
-                    f"{_MAX_ENTRIES:,} and {MAX_PATH:,}",
+                    f"too much to read: {len(tree):,} entries, and a path of {len(path):,} characters; the limit is "
+                    f"{MAX_PATH:,}",
                     where=where,
                 )
             if found.attributes & DIRECTORY:

@@ -22,7 +22,7 @@ from imagekit.formats.iso.layout import (
 )
 from imagekit.formats.iso.records import Found, Names, RecordReader
 from imagekit.formats.iso.rock_ridge import Attributes
-from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree, TreeTooLargeError
 
 _LONGEST_PATH = 4096
 """Characters of a path: no kernel takes a longer one."""
@@ -128,6 +128,8 @@ class _TreeReader:
         entry = _directory(path, record, attributes) if is_directory else self._leaf(path, found, kind)
         try:
             self.tree.add(entry)
+        except TreeTooLargeError as error:
+            raise FormatError(error.what, where=self._image.origin) from None
         except InputError as error:
             raise self._damaged(error.what, path) from error
         return record if is_directory else None

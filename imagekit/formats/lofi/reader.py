@@ -23,6 +23,9 @@ from imagekit.formats.lofi.layout import (
 _CACHE = 4 << 20
 """Bytes of decompressed segments that are kept."""
 
+_MOST_SEGMENTS = 1 << 23
+"""Segments that an index may have: it is kept in memory, 8 bytes each.  At 128 KiB they are 1 TiB."""
+
 _LZMA_MEMORY = 256 << 20
 _ANY_WRAPPER = 32 + zlib.MAX_WBITS
 """The driver takes zlib and gzip streams, whatever the signature says."""
@@ -72,6 +75,8 @@ class Lofi(KnownContent):
         self._start = HEADER_SIZE + INDEX_ENTRY * int(header.entries)
         if self._start > file.size:
             raise self._damaged(f"an index of {header.entries:,} entries in a file of {file.size:,} bytes")
+        if count > _MOST_SEGMENTS:
+            raise self._damaged(f"an index of {header.entries:,} entries is not credible")
         self._index = self._read_index()
         self._cache: OrderedDict[int, bytes] = OrderedDict()
         self._lock = Lock()

@@ -1,4 +1,4 @@
-"""Reads a tar archive (ustar, pax, GNU with long names; also compressed with gzip) into a Tree."""
+"""Reads a tar archive (v7, ustar, pax, GNU with long names; also compressed with gzip) into a Tree."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,11 +9,17 @@ from imagekit.content import Content, Slice, is_zero
 from imagekit.errors import FormatError, ImagekitError
 from imagekit.formats import gzip
 from imagekit.formats.tar import layout
-from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree, TreeTooLargeError
 
 _LONGEST_EXTENSION = 1 << 20  # bytes of a pax header or a GNU long name; a path has at most a few thousand
 _LONGEST_PATH = 4096
 _DEEPEST_PATH = 128
+_LONGEST_OWNER = 256  # characters of a user's or a group's name
+_LONGEST_NUMBER = 64  # characters of a number in a pax header
+_NUMBERS = {"uid", "gid", "size", "mtime"}
+_KEYS = {"path", "linkpath", "uname", "gname", *_NUMBERS}
+"""Records of pax headers that say something of a Tree; others are not kept."""
+_SPARSE = "GNU.sparse."
 _LARGEST = 1 << 63
 _DECIMAL = re.compile(r"(-?[0-9]{1,20})(\.[0-9]*)?")
 _OTHER_COMPRESSIONS = {b"BZh": "bzip2", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd", b"\x1f\x9d": "compress"}
@@ -42,9 +48,26 @@ def read(content: Content) -> Tree:
             _add(tree, _entry(tree, content, member, where))
         except FormatError:
             raise
+        except TreeTooLargeError as error:
+            raise FormatError(error.what, where=name) from None
         except ImagekitError as error:
             raise FormatError(error.what, where=where, hint=error.hint) from error
     return tree
+
+
+def is_tar(content: Content) -> bool:
+    """Tell whether a content begins like a tar archive: the oldest ones, of v7, have no more than a checksum."""
+    if content.size < layout.BLOCK:
+        return False
+    block = content.read(0, layout.BLOCK)
+    header = _Header(*layout.HEADER.unpack(block))
+    if header.magic.startswith(b"ustar"):
+        return True
+    try:
+        _check_sum(block, header, content.origin)
+    except FormatError:
+        return False
+    return header.name[:1] != b"\0"
 
 
 class _Header(NamedTuple):
@@ -118,7 +141,7 @@ def _members(content: Content) -> Iterator[_Member]:
                 records |= _pax_records(data, where)
             else:
                 key = "path" if header.kind == layout.GNU_LONG_NAME else "linkpath"
-                records[key] = _text(data)
+                records[key] = _checked(key, _text(data), where)
             continue
         member = _member(header, {**global_records, **records}, offset, where)
         if member.size:
@@ -129,7 +152,7 @@ def _members(content: Content) -> Iterator[_Member]:
 
 
 def _member(header: _Header, records: Mapping[str, str], offset: int, where: str) -> _Member:
-    if header.kind == layout.GNU_SPARSE or any(key.startswith("GNU.sparse.") for key in records):
+    if header.kind == layout.GNU_SPARSE or _SPARSE in records:
         raise FormatError("GNU sparse files are not supported", where=where, hint="pack it without --sparse")
     if header.kind in _GNU_OTHERS:
         raise FormatError(f"{_GNU_OTHERS[header.kind]} is not supported", where=where)
@@ -215,7 +238,7 @@ def _entry(tree: Tree, content: Content, member: _Member, where: str) -> Entry:
 
 def _add(tree: Tree, entry: Entry) -> None:
     # An archive need not mention the directories above its members.
-    cut = entry.path.find("/")
+    cut = entry.path.find("/") if entry.parent not in tree else -1
     while cut >= 0:
         if entry.path[:cut] not in tree:
             tree.add(Directory(path=entry.path[:cut]))
@@ -283,9 +306,26 @@ def _pax_records(data: bytes, where: str) -> dict[str, str]:
         key, equals, value = record[len(digits) + 1 : -1].partition(b"=")
         if not equals or position + length > end or not record.endswith(b"\n"):
             raise FormatError("a pax header has a record that is not LENGTH KEY=VALUE", where=where)
-        records[_text(key)] = value.decode("utf-8", "surrogateescape")
+        name = _SPARSE if key.startswith(_SPARSE.encode()) else _text(key)
+        if name in _KEYS:
+            records[name] = _checked(name, value.decode("utf-8", "surrogateescape"), where)
+        elif name == _SPARSE:
+            records[name] = ""
         position += length
     return records
+
+
+def _checked(key: str, value: str, where: str) -> str:
+    """Return a value from an extended header; raise FormatError when it is too long to be real.
+
+    It is looked at here and not where it is used: a global header counts for every member behind it.
+    """
+    most = _LONGEST_NUMBER if key in _NUMBERS else _LONGEST_OWNER if key in {"uname", "gname"} else _LONGEST_PATH
+    if len(value) > most:
+        raise FormatError(
+            f"a {key} of {len(value):,} letters is not credible", where=where, hint=f"at most {most:,} are"
+        )
+    return value
 
 
 def _text(field: bytes) -> str:

@@ -14,13 +14,16 @@ from imagekit.errors import FormatError
 from imagekit.formats.ufs import layout
 from imagekit.formats.ufs.directory import unpack
 from imagekit.formats.ufs.superblock import Superblock, read_superblock
-from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree
+from imagekit.tree import Directory, Entry, File, HardLink, Special, Symlink, Tree, TreeTooLargeError
 
 if TYPE_CHECKING:
     Addresses = array[int]
 
 _INLINE_LINK = 60
 """Bytes of a link target that foreign writers keep where the addresses are."""
+
+_LARGEST_DIRECTORY = 64 << 20
+"""Bytes of a directory that may be read: it is read whole, and a sparse image can be of any size."""
 
 _SPECIAL = {kind: letter for letter, kind in layout.SPECIAL_TYPES.items()}
 
@@ -47,7 +50,10 @@ def read(content: Content) -> Tree:
 
     Raise FormatError for an image that is damaged, or is no UFS of illumos on x86.
     """
-    return _Reader(content).tree()
+    try:
+        return _Reader(content).tree()
+    except TreeTooLargeError as error:
+        raise FormatError(error.what, where=content.origin) from None
 
 
 class _Reader:
@@ -172,6 +178,8 @@ class _Reader:
             raise self._damaged(f"a directory of {size:,} bytes, expected a multiple of 512", path)
         if size > self._left * self._fs.fsize:
             raise self._damaged(f"a directory of {size:,} bytes is more than is left of the image", path)
+        if size > _LARGEST_DIRECTORY:
+            raise self._damaged(f"a directory of {size:,} bytes is not credible", path)
         data = self._data(directory, path).read()
         for name, number in unpack(data, f"{self._image.origin}!/{path}"):
             if name not in {b".", b".."}:
