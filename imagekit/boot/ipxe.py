@@ -140,8 +140,8 @@ def menu(boots: Sequence[Boot], default: str, console: Console, prefix: str = ""
         "set verbose off",
         f"set menu-timeout {TIMEOUT}",
         ":menu",
-        *(f"set kmdb_{name} {begin}" for name, begin in KMDB.items()),
-        "set verbose_on -v",
+        *(f"set begin_{name}_off {begin}" for name, begin in KMDB.items()),
+        *(f"set begin_{name}_on -v {begin}" for name, begin in KMDB.items()),
         *(f"set console_{name} {argument(properties)}" for name, properties in consoles.items()),
         "menu SmartOS",
         "item --gap Platforms",
@@ -200,7 +200,7 @@ def _platform(boot: Boot, console: Console, prefix: str) -> Iterator[str]:
     for mode in MODES:
         yield f"set mode_{mode} {argument(boot.rest(mode))}"
     yield "imgfree"
-    begin = "${verbose_${verbose}} ${kmdb_${kmdb}}"
+    begin = "${begin_${kmdb}_${verbose}}"
     yield f"kernel {prefix}{boot.kernel} {begin} ${{console_${{console}}}},${{mode_${{mode}}}} || goto failed"
     for module in boot.archive:
         yield f"module {module.text(prefix)} || goto failed"

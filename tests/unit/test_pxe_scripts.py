@@ -65,7 +65,7 @@ class Ipxe:
         for separator, words in commands:
             if (separator == "&&" and not fine) or (separator == "||" and fine):
                 continue
-            command, *arguments = self.expand(" ".join(words)).split() or [""]
+            command, *arguments = [self.expand(word) for word in words] or [""]  # one that is empty stays a word
             if command == "goto":
                 return self.labels[arguments[0]]
             fine = not command or self.command(command, arguments)
@@ -84,7 +84,7 @@ class Ipxe:
         elif command == "iseq":
             return len(words) == 2 and words[0] == words[1]
         elif command == "isset":
-            return bool(words)
+            return bool(words[0])
         elif command == "dhcp":
             self.settings["ip"] = "10.0.2.15"
         elif command == "choose":
