@@ -79,7 +79,7 @@ def _plan_root(tree: Tree, sizes: Sizes, time: int, *, later: str = "") -> ufs.P
 
 
 def _plan_usr(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
-    plan = partial(ufs.plan, tree, time=time, bytes_per_inode=USR_BYTES_PER_INODE)
+    plan = partial(ufs.plan, tree, time=time, bytes_per_inode=USR_BYTES_PER_INODE, mount="usr")
     return _fitting(plan, sizes.usr, fit=sizes.fit, name="/usr", option="--usr-size")
 
 

@@ -10,7 +10,7 @@ from imagekit.content import Bytes, Composite
 from imagekit.errors import PlanError
 from imagekit.formats import ufs
 from imagekit.formats.ufs.audit import audit
-from imagekit.tree import Directory, File, Tree
+from imagekit.tree import Directory, File, HardLink, Tree
 
 _SPEC = importlib.util.spec_from_file_location(
     "fuzz_ufs_sizes", Path(__file__).parent.with_name("fuzz") / "fuzz_ufs_sizes.py"
@@ -139,3 +139,19 @@ class TestAudit:
         monkeypatch.setattr("imagekit.formats.ufs.placement._Numbers.take", lambda *_: 7)
         with pytest.raises(PlanError, match="both have inode 7"):
             ufs.plan(Tree.of([Directory(path="x"), Directory(path="y")]), 1024 * KIB, time=0)
+
+
+def test_messages_name_paths_below_the_mount_point():
+    tree = Tree.of([Directory(path="bin"), File(path="bin/x", content=Bytes(b"x" * 3_000_000), uid=-1)])
+    with pytest.raises(PlanError, match=r"^/usr/bin/x: UFS cannot hold it"):
+        ufs.plan(tree, 1024 * KIB, time=0, mount="usr")
+    with pytest.raises(PlanError, match=r"^/usr/none: no inode"):
+        ufs.plan(Tree(), 1024 * KIB, time=0, mount="usr", last="none")
+    with pytest.raises(PlanError, match=r"^/usr/h: .* a hard link to /usr/none, which is not in the tree"):
+        ufs.plan(Tree.of([HardLink(path="h", target="none")]), 1024 * KIB, time=0, mount="usr")
+    with pytest.raises(PlanError, match=r"^/usr/huge: a file of"):
+        ufs.plan(Tree.of([File(path="huge", content=Composite(1 << 50, []))]), 1024 * KIB, time=0, mount="usr")
+    tree.replace(File(path="bin/x", content=Bytes(b"x" * 3_000_000)))
+    with pytest.raises(ufs.ImageTooSmallError, match=r"KiB  /usr/bin/x\n(.*\n)*.*KiB  /usr/bin\n") as failure:
+        ufs.plan(tree, 1024 * KIB, time=0, mount="usr")
+    assert failure.value.largest.files[0][0] == "usr/bin/x"

@@ -406,6 +406,7 @@ def test_the_size_that_would_do_is_the_least_that_does(ws):
     for option, kib, dry in (("--usr-size", 100, ["-n"]), ("--root-size", 4500, [])):
         said = imagekit("platform", option, kib, *dry, cwd=ws)
         needed = int(re.search(rf"give {option} (\d+) \(KiB\) or more, or --fit", said.stderr)[1])
+        assert "KiB  /usr/bin/ls\n" in said.stderr
         assert needed % 64 == 0
         assert imagekit("platform", option, needed - 64, *dry, cwd=ws).returncode == 1
         assert imagekit("platform", option, needed, *dry, cwd=ws).returncode == 0

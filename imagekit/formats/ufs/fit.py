@@ -1,6 +1,6 @@
 """Whether a tree fits: what it takes, the smallest image that holds it, and what in it is largest."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from heapq import nlargest
@@ -8,7 +8,7 @@ from heapq import nlargest
 from imagekit.errors import PlanError
 from imagekit.formats.ufs.allocation import Full, space
 from imagekit.formats.ufs.geometry import SIZE_LIMIT, Geometry, NoRoomError
-from imagekit.formats.ufs.inventory import Inventory, Item
+from imagekit.formats.ufs.inventory import Inventory
 from imagekit.formats.ufs.placement import place, too_large
 from imagekit.tree import Directory, Tree
 
@@ -30,15 +30,15 @@ class Demand:
     inodes: int
 
     @classmethod
-    def of(cls, items: Iterable[Item], block_size: int, fragment_size: int) -> "Demand":
+    def of(cls, inventory: Inventory, block_size: int, fragment_size: int) -> "Demand":
         """Add up what the inodes take; raise PlanError for a file that UFS cannot hold."""
         fragments = inodes = 0
         frag = block_size // fragment_size
-        for item in items:
+        for item in inventory.items:
             try:
                 blocks, tail, indirect = space(item.size, block_size, fragment_size)
             except ValueError:
-                raise too_large(item.entry, item.size) from None
+                raise too_large(inventory.shown(item.entry.path), item.size) from None
             fragments += (blocks + indirect) * frag + tail
             inodes += 1
         return cls(fragments, inodes)
@@ -62,11 +62,11 @@ class Largest:
     directories: tuple[tuple[str, int], ...]
 
     @classmethod
-    def of(cls, items: Iterable[Item], block_size: int, fragment_size: int, count: int = _SHOWN) -> "Largest":
+    def of(cls, inventory: Inventory, block_size: int, fragment_size: int, count: int = _SHOWN) -> "Largest":
         """Find the `count` largest files and directories."""
         files: list[tuple[str, int]] = []
         below: dict[str, int] = {}
-        for item in items:
+        for item in inventory.items:
             blocks, tail, indirect = space(item.size, block_size, fragment_size)
             taken = (blocks + indirect) * block_size + tail * fragment_size
             path = item.entry.path
@@ -78,7 +78,8 @@ class Largest:
                 path = path.rpartition("/")[0]
                 below[path] = below.get(path, 0) + taken
         below.pop("")
-        return cls(*(tuple(nlargest(count, rows, key=lambda row: (row[1], row[0]))) for rows in (files, below.items())))
+        found = (nlargest(count, rows, key=lambda row: (row[1], row[0])) for rows in (files, below.items()))
+        return cls(*(tuple((inventory.shown(path)[1:], size) for path, size in rows) for rows in found))
 
     def __str__(self) -> str:
         lines = []
@@ -115,7 +116,7 @@ def needed_size(
     """
     shape = partial(Geometry.of, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
     inventory = Inventory.of(tree, block_size=block_size, time=0)
-    least = Demand.of(inventory.items, block_size, fragment_size)
+    least = Demand.of(inventory, block_size, fragment_size)
     return size_for(
         inventory, Demand(least.fragments + -(-free_bytes // fragment_size), least.inodes + free_inodes), shape
     )

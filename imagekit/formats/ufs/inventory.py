@@ -44,33 +44,39 @@ class Names(NamedTuple):
 class Inventory:
     """Inodes in the order of their placement: lost+found, then a directory, what is in it, the directories below it."""
 
+    mount: str = ""
+    """The path at which the file system will be mounted, for messages."""
     items: list[Item] = field(default_factory=list)
     directories: dict[str, Names] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, tree: Tree, *, block_size: int, time: int, last: str = "") -> "Inventory":
+    def of(cls, tree: Tree, *, block_size: int, time: int, last: str = "", mount: str = "") -> "Inventory":
         """Take stock of a tree; `time` (seconds since 1970) is that of a lost+found which the tree has not.
 
         What is at the path `last` comes behind all else.  Raise PlanError with all that the format cannot hold, or when
         there is no such inode.
         """
-        inventory = _Survey(tree, block_size, time).inventory
+        inventory = _Survey(tree, block_size, time, mount).inventory
         inventory.move(LOST_FOUND, 0)
         if last:
             inventory.move(last, len(inventory.items) - 1)
         return inventory
 
+    def shown(self, path: str) -> str:
+        """Return a path as it will be once the file system is mounted."""
+        return "/" + "/".join(part for part in (self.mount, path) if part)
+
     def move(self, path: str, place: int) -> None:
         """Put the inode of a path at another place in the order; raise PlanError when there is none."""
         index = next((index for index, item in enumerate(self.items) if item.entry.path == path), None)
         if index is None:
-            raise PlanError("no inode of its own is here that could be placed", where=f"/{path}")
+            raise PlanError("no inode of its own is here that could be placed", where=self.shown(path))
         self.items.insert(place, self.items.pop(index))
 
 
 class _Survey:
-    def __init__(self, tree: Tree, block_size: int, time: int) -> None:
-        self.inventory = Inventory()
+    def __init__(self, tree: Tree, block_size: int, time: int, mount: str) -> None:
+        self.inventory = Inventory(mount)
         self._tree = tree
         self._block_size = block_size
         self._problems: list[tuple[str, str]] = []
@@ -87,7 +93,7 @@ class _Survey:
         self._report()
 
     def _problem(self, path: str, text: str) -> None:
-        self._problems.append((f"/{path}", text))
+        self._problems.append((self.inventory.shown(path), text))
 
     def _hard_links(self) -> tuple[dict[str, int], dict[str, str]]:
         """Count the further names of every path that has some; find what each hard link comes to."""
@@ -102,7 +108,7 @@ class _Survey:
                 found = {"nothing": "is not in the tree", "itself": "leads back to itself"}.get(
                     error.found, f"is {error.found}"
                 )
-                self._problem(link.path, f"is a hard link to /{error.target}, which {found}")
+                self._problem(link.path, f"is a hard link to {self.inventory.shown(error.target)}, which {found}")
             else:
                 counts[inode.path] = counts.get(inode.path, 0) + 1
                 targets[link.path] = inode.path

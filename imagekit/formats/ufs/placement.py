@@ -87,11 +87,11 @@ def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocat
                 data.append((address, tail))
         fragments = (blocks + indirect) * frag + tail
         if fragments * geometry.nspf >= _SECTORS_LIMIT:
-            raise too_large(entry, size)
+            raise too_large(inventory.shown(entry.path), size)
         nodes.append(Node(number, entry, kind, links, size, content, device, tuple(data), addresses, fragments))
     return nodes, allocator
 
 
-def too_large(entry: Entry, size: int) -> PlanError:
+def too_large(path: str, size: int) -> PlanError:
     """Return the error for a file that no UFS can hold."""
-    return PlanError(f"a file of {size:,} bytes is past what UFS can hold, which is 1 TiB", where=f"/{entry.path}")
+    return PlanError(f"a file of {size:,} bytes is past what UFS can hold, which is 1 TiB", where=path)

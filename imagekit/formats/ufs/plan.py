@@ -138,12 +138,14 @@ def plan(
     optimise: Literal["space", "time"] = "space",
     minfree: int = 0,
     last: str = "",
+    mount: str = "",
 ) -> Plan:
     """Plan a UFS image of `size` bytes (that of the lofi file) with what is in the tree.
 
     `time` is seconds since 1970; `bytes_per_inode` is what newfs takes by itself when it is None.  A lost+found is
-    added unless the tree has one.  What is at the path `last` is placed behind all else.  Raise PlanError for what UFS
-    cannot hold, ImageTooSmallError when it does not fit.
+    added unless the tree has one.  What is at the path `last` is placed behind all else.  Messages name paths as they
+    will be once the file system is mounted at the path `mount`.  Raise PlanError for what UFS cannot hold,
+    ImageTooSmallError when it does not fit.
     """
     if not 0 <= time < _TIME_LIMIT:
         raise PlanError(
@@ -153,8 +155,8 @@ def plan(
     if not 0 <= minfree <= 99:
         raise PlanError(f"{minfree} percent cannot be kept free", hint="0..99 can")
     check_request(size, block_size, fragment_size, bytes_per_inode)
-    inventory = Inventory.of(tree, block_size=block_size, time=time, last=last)
-    demand = Demand.of(inventory.items, block_size, fragment_size)
+    inventory = Inventory.of(tree, block_size=block_size, time=time, last=last, mount=mount)
+    demand = Demand.of(inventory, block_size, fragment_size)
     shape = partial(Geometry.of, block_size=block_size, fragment_size=fragment_size, bytes_per_inode=bytes_per_inode)
     try:
         geometry = shape(size)
@@ -163,7 +165,7 @@ def plan(
         nodes, allocator = place(inventory, geometry)
     except (Full, NoRoomError) as error:
         needed = size_for(inventory, demand, shape, above=size)
-        largest = Largest.of(inventory.items, block_size, fragment_size)
+        largest = Largest.of(inventory, block_size, fragment_size)
         raise ImageTooSmallError(size, str(error), needed, largest) from None
     free = bytes(allocator.free)
     audit(geometry, nodes, free)
