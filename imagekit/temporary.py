@@ -28,7 +28,8 @@ class Temporary(KnownContent):
         super().__init__(0, origin)
         self._where = str(folder or tempfile.gettempdir())
         self._written = self._unchecked = 0
-        self._hint = "make space there" if folder else "make space there, or set TMPDIR to a folder with more"
+        elsewhere = Path(self._where).is_relative_to(tempfile.gettempdir())
+        self._hint = "make space there" + (", or set TMPDIR to a folder with more" if elsewhere else "")
         try:
             if name is None:
                 with tempfile.TemporaryFile(dir=folder) as file:

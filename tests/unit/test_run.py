@@ -266,6 +266,7 @@ class TestMachine:
 
     def test_kvm_brings_its_processor(self):
         given = Machine(accelerator="kvm").command()
+        assert "-no-reboot" in given
         assert given[given.index("-cpu") + 1] == "host"
         assert "-cpu" not in Machine().command()
 
@@ -294,6 +295,8 @@ class TestChoices:
         assert command._memory(None) == 3 << 29
         assert "1,536 MiB" in capsys.readouterr().err
         assert command._memory(8 << 30) == 8 << 30
+        pages["SC_PHYS_PAGES"] = (80 << 20) // 4096
+        assert command._memory(None) == 64 << 20  # less would boot nothing
 
     def test_how_each_thing_is_attached(self, fake, image, tmp_path):
         arguments = fake("say('END')")

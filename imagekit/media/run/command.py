@@ -11,9 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.errors import ImagekitError, InputError
+from imagekit.interrupts import held
 from imagekit.media.pxe.texts import MENU
 from imagekit.media.run import console
+from imagekit.media.run.guard import Guard
 from imagekit.media.run.machine import QEMU, Machine, Network, ovmf
+from imagekit.media.run.process import Ending, Scratch
 from imagekit.media.run.subject import Subject, opened
 
 ATTACHMENTS = {"usb": "usb", "disk": "ahci", "cd": "cd"}
@@ -70,19 +73,31 @@ def run(request: Request) -> Outcome:
     Raise InputError for what cannot be booted or when QEMU or its firmware are missing, ImagekitError when QEMU fails.
     """
     _check(request)
-    with tempfile.TemporaryDirectory(prefix="imagekit-run-") as name:
-        folder = Path(name)
-        with opened(request.path, folder) as subject, _over_http(request, subject) as url:
-            chosen = request.console or subject.console or "ttya"
-            machine = _machine(request, subject, chosen, url)
-            command = [*machine.command(), *request.more]
-            if request.expect:
-                return _watch(request, command, folder, chosen)
-            _tell(_how_to_end(machine, chosen))
-            told = _result(console.attach(command, folder), folder)
-            if told:
-                _tell(told)
-            return Outcome(chosen)
+    with (
+        _scratch() as scratch,
+        opened(request.path, scratch.folder) as subject,
+        _over_http(request, subject) as url,
+    ):
+        chosen = request.console or subject.console or "ttya"
+        machine = _machine(request, subject, chosen, url)
+        command = [*machine.command(), *request.more]
+        if request.expect:
+            return _watch(request, command, scratch, chosen)
+        _tell(_how_to_end(machine, chosen))
+        ending = console.attach(command, scratch)
+        _end_line()
+        for line in _result(ending, scratch):
+            _tell(line)
+        return Outcome(chosen)
+
+
+@contextlib.contextmanager
+def _scratch() -> Iterator[Scratch]:
+    """Make a folder for temporaries, which is removed whatever ends the run."""
+    with held():
+        folder = tempfile.TemporaryDirectory(prefix="imagekit-run-", ignore_cleanup_errors=True)
+    with folder as name, Guard(Path(name)) as guard:
+        yield Scratch(Path(name), guard)
 
 
 def _check(request: Request) -> None:
@@ -204,28 +219,44 @@ def accelerator(wanted: str, *, kvm: Path = _KVM, processors: Path = Path("/proc
     return "kvm" if not virtual and os.access(kvm, os.R_OK | os.W_OK) else "tcg"
 
 
-def _watch(request: Request, command: Sequence[str], folder: Path, chosen: str) -> Outcome:
+def _watch(request: Request, command: Sequence[str], scratch: Scratch, chosen: str) -> Outcome:
     watched = console.Watch(request.expect)
-    status = console.watch(command, folder, watched, request.timeout, sys.stdout.buffer)
+    ending = console.watch(command, scratch, watched, request.timeout, sys.stdout.buffer)
+    _end_line()
     if not watched.missing:
         return Outcome(chosen)
-    reason = f"{request.timeout:g} s are over" if status is None else _result(status, folder) or "QEMU ended"
+    reason = f"{request.timeout:g} s are over" if ending is None else "; ".join(_result(ending, scratch))
     lines = watched.last_lines()
     if chosen == "text" and not lines:
         reason += " (of the text screen, only what goes to port 0xe9 can be watched)"
     return Outcome(chosen, watched.missing, reason, lines)
 
 
-def _result(status: int, folder: Path) -> str:
-    """Return what to tell of QEMU's end, "" for an ordinary one; raise ImagekitError when QEMU failed."""
-    messages = (folder / "messages").read_text(errors="replace").strip()
+_REASONS = {
+    "guest-shutdown": "the guest switched the machine off",
+    "guest-reset": "the guest restarted the machine, and a restart ends it here",
+    "guest-panic": "the guest's kernel panicked",
+    "host-qmp-quit": "the machine was ended here (Ctrl-A X, or QEMU's monitor)",
+    "host-signal": "QEMU was told by a signal to end",
+    "host-ui": "the machine's window was closed",
+}
+"""QMP's ShutdownCause: what to tell."""
+
+
+def _result(ending: Ending, scratch: Scratch) -> list[str]:
+    """Return what to tell of QEMU's end, the reason last; raise ImagekitError when QEMU failed."""
+    status = ending.status
+    messages = scratch.messages.read_text(errors="replace").strip()
     if status > 1 and status % 2:  # of the exit port: what QEMU itself exits with is 0 or 1
-        return f"the guest ended the machine with {status >> 1}"
-    if status == 0:
-        return messages
-    how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
-    hints = (hint for word, hint in _HINTS.items() if word in messages.lower())
-    raise ImagekitError(f"QEMU {how}" + (f": {messages}" if messages else ""), hint=next(hints, None))
+        return [f"the guest ended the machine with {status >> 1}"]
+    if status:
+        how = f"ended with status {status}" if status > 0 else f"was ended by signal {-status}"
+        hints = (hint for word, hint in _HINTS.items() if word in messages.lower())
+        raise ImagekitError(f"QEMU {how}" + (f": {messages}" if messages else ""), hint=next(hints, None))
+    told = messages.splitlines()
+    if ending.no_space:
+        told.append(f"no space was left in {scratch.folder.parent} for what the guest wrote: set TMPDIR to another")
+    return [*told, _REASONS.get(ending.reason, "the machine was ended")]
 
 
 # What QEMU complains about, in small letters: what helps.
@@ -237,6 +268,12 @@ _HINTS = {
     "allocate memory": "give the machine less: --memory 1G",
     "no space left": "set TMPDIR to a folder with more space",
 }
+
+
+def _end_line() -> None:
+    """Give what the guest has written last a line of its own on a terminal."""
+    if sys.stdout.isatty():
+        print(flush=True)  # noqa: T201 - likewise
 
 
 def _tell(text: str) -> None:

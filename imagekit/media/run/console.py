@@ -2,22 +2,25 @@
 
 import codecs
 import contextlib
+import fcntl
 import os
 import re
 import select
+import signal
 import subprocess
-import sys
 import termios
 import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import IO
+
+from imagekit import interrupts
+from imagekit.media.run.process import Ending, Scratch, running
 
 _LAST_LINES = 12
 _LONGEST_LINE = 1000  # characters kept of a line that does not end
 _LONGEST_WAIT = 3600.0  # seconds at once: select refuses very long waits
-_END = 5.0  # seconds for QEMU to remove its temporaries when it is told to end
+_STANDARD_STREAMS = (0, 1, 2)
 
 # What moves the cursor and colours text: control sequences and commands of terminals (ECMA-48), whole or cut short.
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[ -/]*[0-Z\\^-~])")
@@ -55,36 +58,14 @@ class Watch:
         return [line for line in shown if line.strip()]
 
 
-@contextlib.contextmanager
-def _running(
-    command: Sequence[str], folder: Path, *, stdin: int | None, stdout: int | None
-) -> Iterator[subprocess.Popen[bytes]]:
-    """Start QEMU, with its temporaries and its messages in `folder`; end it with the block."""
-    environment = os.environ | {"TMPDIR": str(folder)}
-    with (folder / "messages").open("wb") as messages:
-        process = subprocess.Popen(command, stdin=stdin, stdout=stdout, stderr=messages, env=environment)
-    try:
-        yield process
-    finally:
-        process.terminate()
-        try:
-            process.wait(_END)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-        if process.stdout:
-            process.stdout.close()
-
-
-def watch(command: Sequence[str], folder: Path, watched: Watch, seconds: float, show: IO[bytes]) -> int | None:
+def watch(command: Sequence[str], scratch: Scratch, watched: Watch, seconds: float, show: IO[bytes]) -> Ending | None:
     """Run QEMU, whose standard output is the console, until all texts were seen, or it ends, or the time is over.
 
-    What the console prints goes to `show` as it comes.  Return QEMU's status, or None when it was ended from here.
+    What the console prints goes to `show` as it comes.  Return how QEMU ended, or None when it was ended from here.
     """
     give_up = time.monotonic() + seconds
-    with _running(command, folder, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
-        assert process.stdout is not None
-        source = process.stdout.fileno()
+    with running(command, scratch, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE) as process:
+        source = process.output.fileno()
         while watched.missing and (left := give_up - time.monotonic()) > 0:
             if not select.select([source], [], [], min(left, _LONGEST_WAIT))[0]:
                 continue
@@ -97,23 +78,53 @@ def watch(command: Sequence[str], folder: Path, watched: Watch, seconds: float, 
     return None
 
 
-def attach(command: Sequence[str], folder: Path) -> int:
-    """Run QEMU with the terminal as its own until it ends; return its status."""
-    with _terminal_kept(), _running(command, folder, stdin=None, stdout=None) as process:
+def attach(command: Sequence[str], scratch: Scratch) -> Ending:
+    """Run QEMU with the terminal as its own until it ends; return how it did."""
+    stdin = None if _is_readable(0) else subprocess.DEVNULL
+    stdout = None if _is_writable(1) else subprocess.DEVNULL
+    with _terminal_kept(), running(command, scratch, stdin=stdin, stdout=stdout) as process:
         return process.wait()
+
+
+def _is_readable(fd: int) -> bool:
+    """Tell whether a standard stream is open for reading: what stands for one that was closed is not."""
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_WRONLY
+    except OSError:
+        return False
+
+
+def _is_writable(fd: int) -> bool:
+    try:
+        return fcntl.fcntl(fd, fcntl.F_GETFL) & os.O_ACCMODE != os.O_RDONLY
+    except OSError:
+        return False
 
 
 @contextlib.contextmanager
 def _terminal_kept() -> Iterator[None]:
     """Put the terminal back as it was: QEMU makes it raw, and cannot undo that when it is killed."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    kept = termios.tcgetattr(sys.stdin)
+    waits = {}
+    for fd in _STANDARD_STREAMS:
+        with contextlib.suppress(OSError):
+            waits[fd] = os.get_blocking(fd)
+    kept = None
+    with contextlib.suppress(termios.error):  # no terminal
+        kept = termios.tcgetattr(0)
     try:
         yield
     finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, kept)
+        for fd, blocking in waits.items():
+            with contextlib.suppress(OSError):
+                os.set_blocking(fd, blocking)
+        # Done from the background, too; and nothing is waited for that a terminal that is gone will never show.
+        with interrupts.held(), contextlib.suppress(termios.error):
+            blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGTTOU])
+            try:
+                if kept is not None:
+                    termios.tcsetattr(0, termios.TCSANOW, kept)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
 
 
 def screen(environment: Mapping[str, str], *, terminal: bool) -> str | None:

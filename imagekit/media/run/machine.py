@@ -85,7 +85,7 @@ class Machine:
         command += EXIT_DEVICE
         command += self._firmware()
         if self.image is not None:
-            media = "media=cdrom,readonly=on" if self.bus == "cd" else "snapshot=on"
+            media = "media=cdrom,readonly=on" if self.bus == "cd" else "snapshot=on,werror=report"
             # An absolute path: what stands before a colon in a relative one would be a protocol.
             command += ["-drive", f"if=none,id=d0,format=raw,{media},file={escape(self.image.absolute())}", *devices]
         if self.network is not None:

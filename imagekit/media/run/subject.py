@@ -65,7 +65,7 @@ def opened(path: Path, folder: Path) -> Iterator[Subject]:
         yield _image(inside, made[-1])
     finally:
         for file in made:
-            file.unlink()
+            file.unlink(missing_ok=True)
 
 
 _KINDS = {"iso": "cd", "gpt": "usb", "mbr": "usb"}
