@@ -54,6 +54,11 @@ class Console:
         return self.device if self.baud == DEFAULT_BAUD else f"{self.device}:{self.baud}"
 
 
+def device_names(value: str) -> list[str]:
+    """Return the devices of a list in `console`, or in `os_console`, where the kernel takes the first alone."""
+    return re.split("[ ,]", value)
+
+
 def _elsewhere(name: str) -> str | None:
     """Return the device that other systems call so, such as ttyS0 (Linux) or COM1, or None."""
     match = re.match(r"(?:/dev/)?(?:(ttyS|ttyu|cuau)|com)([0-9])(?![0-9])", name, re.IGNORECASE)

@@ -1,9 +1,8 @@
 """What boot files that came along (loader.conf.local and the like) undo of the loader.conf that imagekit writes."""
 
-import re
 from collections.abc import Iterator
 
-from imagekit.boot.console import SERIAL_PORTS, Console
+from imagekit.boot.console import SERIAL_PORTS, Console, device_names
 from imagekit.boot.kernel_arguments import mode_problems, shadow_problem
 from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF
 from imagekit.boot.loader_reading import LoaderReading, Setting
@@ -20,10 +19,10 @@ def loader_warnings(reading: LoaderReading, console: Console) -> Iterator[str]:
     if "os_console" in given:
         # The kernel takes it from -B console=..., and there a comma or a space ends the value.
         setting = given["os_console"]
-        device = _names(setting.value)[0]
+        device = device_names(setting.value)[0]
         if device != console.device:
             yield f"{_told(given, 'os_console')}, but -c chooses {console.device}: that console will stay silent"
-    if "console" in given and device not in _names(given["console"].value):
+    if "console" in given and device not in device_names(given["console"].value):
         yield f"{_told(given, 'console')} lacks {device}, the console of the kernel"
     for port in SERIAL_PORTS:
         if f"{port}-mode" in given:
@@ -45,8 +44,3 @@ def loader_warnings(reading: LoaderReading, console: Console) -> Iterator[str]:
 
 def _told(given: dict[str, Setting], name: str) -> str:
     return f'{given[name].file}: {name}="{given[name].value}"'
-
-
-def _names(value: str) -> list[str]:
-    """Return the devices of a list."""
-    return re.split(r"[ ,]", value)

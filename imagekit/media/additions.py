@@ -44,9 +44,9 @@ def _is_before(stamp: Stamp | None, date: str) -> bool:
     return found is not None and limit is not None and found < limit
 
 
-def age_warnings(stamp: Stamp | None, modules: Sequence[Module], *, has_medium: bool) -> Iterator[str]:
-    """Yield what a platform's age means for its answers; `has_medium` is false where it boots over the network."""
-    if stamp is None or answers_of(modules) is None or reads_modules(stamp):
+def age_warnings(stamp: Stamp | None, *, has_medium: bool) -> Iterator[str]:
+    """Yield what a platform's age means for answers; `has_medium` is false where it boots over the network."""
+    if stamp is None or reads_modules(stamp):
         return
     told = f"{stamp.text}: setup reads answers from a boot module only since {MODULE_SINCE}"
     if _is_before(stamp, PRIVATE_SINCE):
@@ -57,15 +57,18 @@ def age_warnings(stamp: Stamp | None, modules: Sequence[Module], *, has_medium: 
         yield f"{told}; this platform looks for {PRIVATE} on a USB stick, and will stop and ask"
 
 
-def private_warnings(boot: Tree, origin: str, modules: Sequence[Module]) -> Iterator[str]:
-    """Yield what is to be said of answers among the boot files, where setup looks first.
+def private_warnings(boot: Tree, origin: str, placed: File | None, *, given: bool) -> Iterator[str]:
+    """Yield what is to be said of answers in private/ among the boot files, where setup looks first.
 
-    Raise InputError when setup could not read them.
+    `placed` are those of the boot module, which were `given` now or came with the boot files.  Raise InputError when
+    setup could not read the private ones.
     """
-    entry = boot.get(PRIVATE)
-    if not isinstance(entry, File):
+    private = boot.get(PRIVATE)
+    if not isinstance(private, File):
         return
-    if answers_of(modules) is not None:
+    if given:
         yield f"{origin}: its {PRIVATE} gives way to the answers that were given: setup would read it first"
-    else:
-        yield from check_answers(entry.content.read(0, min(entry.content.size, LARGEST + 1)), entry.content.origin)
+        return
+    yield from check_answers(private.content.read(0, min(private.content.size, LARGEST + 1)), private.content.origin)
+    if placed is not None and placed.content.read() != private.content.read():
+        yield f"{origin}: setup reads its {PRIVATE}, and so never {placed.path}, which differs"

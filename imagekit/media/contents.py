@@ -9,11 +9,11 @@ from imagekit.boot.console import Console
 from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, SNIPPETS, loader_conf
 from imagekit.boot.loader_reading import read_loader_files
 from imagekit.boot.loader_warnings import loader_warnings
-from imagekit.boot.modules import Module
+from imagekit.boot.modules import ANSWERS, Module
 from imagekit.content import Bytes, Content
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat
-from imagekit.media.additions import answers_of, reads_modules
+from imagekit.media.additions import age_warnings, answers_of, private_warnings, reads_modules
 from imagekit.media.repacking import LoaderConf, new_loader_conf
 from imagekit.media.sources import Sources, version_text
 from imagekit.platform.archive import check_boot_archive
@@ -24,6 +24,8 @@ LOADER = "boot/loader64.efi"
 EFI_PATH = "EFI/BOOT/BOOTX64.EFI"
 BOOTFS = "boot/bootfs"
 """Where boot modules lie, as SmartOS's documentation has it."""
+
+_ANSWERS = f"{BOOTFS}/{ANSWERS}"
 
 _LARGEST_CONF = 1 << 20
 """Bytes; real ones have a few hundred."""
@@ -54,10 +56,21 @@ def medium_tree(
     for module in modules:
         _put(tree, f"{BOOTFS}/{module.name}", module.content, time)
         _put(tree, f"{BOOTFS}/{module.name}.hash", module.hash_content, time)
-    answers = answers_of(modules)
-    if answers is not None and (PRIVATE in tree or not reads_modules(sources.stamp)):
+    answers = tree.get(_ANSWERS)
+    needed = answers_of(modules) is not None if PRIVATE in tree else not reads_modules(sources.stamp)
+    if isinstance(answers, File) and needed:
         _put(tree, PRIVATE, answers.content, time)
     return tree, conf
+
+
+def answers_warnings(sources: Sources, tree: Tree, modules: Sequence[Module]) -> Iterator[str]:
+    """Yield what will surprise in the answers on a medium; raise InputError for what setup could not read."""
+    answers = tree.get(_ANSWERS)
+    placed = answers if isinstance(answers, File) else None
+    if placed is not None:
+        yield from age_warnings(sources.stamp, has_medium=True)
+    given = answers_of(modules) is not None
+    yield from private_warnings(sources.boot, sources.boot_origin, placed, given=given)
 
 
 def _put(tree: Tree, path: str, content: Content, time: int) -> None:

@@ -16,8 +16,8 @@ from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
 from imagekit.formats.iso.names import d_characters
 from imagekit.media import hybrid
-from imagekit.media.additions import Additions, age_warnings, private_warnings
-from imagekit.media.contents import BOOTFS, LOADER, listing, medium_tree, plan_esp, warnings_about
+from imagekit.media.additions import Additions
+from imagekit.media.contents import BOOTFS, LOADER, answers_warnings, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import CDBOOT, ISOBOOT, find_sources
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.output import Outputs
@@ -93,10 +93,9 @@ def plan(request: Request) -> Plan:
     """Decide everything about an ISO image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
     modules, module_warnings = request.additions.read()
-    module_warnings += age_warnings(sources.stamp, modules, has_medium=True)
-    module_warnings += private_warnings(sources.boot, sources.boot_origin, modules)
     time = build_time(sources.stamp)
     tree, conf = medium_tree(sources, request.console, time, modules)
+    module_warnings += answers_warnings(sources, tree, modules)
     ids = ("iso", sources.name, str(conf.console), *listing(tree))
     esp = plan_esp(sources.boot_file(LOADER), request.esp_size, time=time, volume_id=derived_uuid(*ids).fields[0])
     isoboot = sources.isoboot if request.hybrid else None

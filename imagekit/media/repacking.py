@@ -6,7 +6,7 @@ A build's proto.boot has none.  A medium has one, with its console, its modules,
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from imagekit.boot.console import BAUD_RATES, DEFAULT_BAUD, DEVICES, SERIAL_PORTS, Console
+from imagekit.boot.console import BAUD_RATES, DEFAULT_BAUD, DEVICES, SERIAL_PORTS, Console, device_names
 from imagekit.boot.loader_conf import LOADER_CONF, MODULE_ENDINGS, loader_conf
 from imagekit.boot.loader_reading import LoaderReading
 from imagekit.boot.modules import Module, loader_variables
@@ -118,7 +118,7 @@ def _read(content: Content) -> tuple[list[_Line], list[str]]:
 
 def _console_of(lines: Iterable[_Line]) -> Console:
     values = {line.name: line.value for line in lines}
-    device = values.get("os_console", "text")
+    device = device_names(values.get("os_console", "text"))[0]
     device = device if device in DEVICES else "text"
     speed = values.get(f"{device}-mode", "").partition(",")[0]
     known = device in SERIAL_PORTS and speed in map(str, BAUD_RATES)

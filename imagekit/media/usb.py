@@ -14,8 +14,16 @@ from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat, gpt, gzip
-from imagekit.media.additions import Additions, age_warnings, private_warnings
-from imagekit.media.contents import LOADER, READ_BY_LOADER, listing, medium_tree, plan_esp, warnings_about
+from imagekit.media.additions import Additions
+from imagekit.media.contents import (
+    LOADER,
+    READ_BY_LOADER,
+    answers_warnings,
+    listing,
+    medium_tree,
+    plan_esp,
+    warnings_about,
+)
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
 from imagekit.output import Outputs
@@ -147,11 +155,10 @@ def plan(request: Request) -> Plan:
     """Decide everything about a USB image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
     modules, module_warnings = request.additions.read()
-    module_warnings += age_warnings(sources.stamp, modules, has_medium=True)
-    module_warnings += private_warnings(sources.boot, sources.boot_origin, modules)
     programs = read_boot_programs(sources.boot_file("boot/pmbr"), sources.boot_file("boot/gptzfsboot"))
     time = build_time(sources.stamp)
     tree, conf = medium_tree(sources, request.console, time, modules)
+    module_warnings += answers_warnings(sources, tree, modules)
     size = _size(request.size, tree)
     ids = ("usb", sources.name, str(conf.console), str(size), *listing(tree))
     disk = _disk(size, programs, ids, active=request.mbr_active)

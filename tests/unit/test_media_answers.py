@@ -1,6 +1,7 @@
 """Answers on media: where setup looks for them, by the platform's age, and what lies there beside them."""
 
 import json
+import subprocess
 
 import pytest
 import workspace
@@ -97,6 +98,28 @@ def test_answers_among_the_boot_files(ws, medium):
     with pytest.raises(InputError, match="not valid JSON") as caught:
         planned(ws, medium)
     assert caught.value.where.startswith(str(path))
+
+
+def test_answers_that_came_with_a_medium(ws):
+    """They are kept for another platform, and written to where that one looks."""
+    image = ws / "x.iso"
+    request = iso.Request(Request(ws), Console(), output=image, additions=Additions(answers=ws / "new.json"))
+    iso.plan(request).write()
+    set_age(ws, "20240620T000000Z")
+    sources = Request(ws, boot=image)
+    plan = iso.plan(iso.Request(sources, Console(), output=ws / "y.iso"))
+    assert any(f"they lie in {PRIVATE}, too" in line for line in plan.warnings)
+    plan.write()
+    tree, _ = medium_tree(find_sources(Request(ws, boot=ws / "y.iso")), None, 0)
+    assert tree[PRIVATE].content.read() == tree[BOOTFS].content.read() == NEW
+    folder = ws / "mixed"
+    folder.mkdir()
+    subprocess.run(["cp", "-R", ws / "proto.boot/boot", folder], check=True)
+    for path, data in ((BOOTFS, NEW), (PRIVATE, OLD)):
+        (folder / path).parent.mkdir()
+        (folder / path).write_bytes(data)
+    found = usb.plan(usb.Request(Request(ws, boot=folder), Console())).warnings
+    assert any(line.endswith(f"setup reads its {PRIVATE}, and so never {BOOTFS}, which differs") for line in found)
 
 
 def test_a_module_of_that_name_is_checked_as_answers_are(ws):

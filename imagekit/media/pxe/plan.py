@@ -15,7 +15,7 @@ from imagekit.boot.modules import Module
 from imagekit.content import Composite, Content, DiskFile
 from imagekit.errors import InputError, PlanError
 from imagekit.interrupts import held
-from imagekit.media.additions import age_warnings
+from imagekit.media.additions import age_warnings, answers_of
 from imagekit.media.contents import LOADER, loader_conf_warnings
 from imagekit.media.pxe import publish
 from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, platform_folder, script_path
@@ -154,7 +154,8 @@ def plan(request: Request) -> Plan:
     every = [find_sources(one, boot_required=False) for one in request.sources]
     for sources in every:
         warnings += (warning for warning in sources.warnings if warning not in warnings)
-        warnings += age_warnings(sources.stamp, modules, has_medium=False)
+        if answers_of(modules) is not None:
+            warnings += age_warnings(sources.stamp, has_medium=False)
     found = [read_platform(sources) for sources in every]
     loader = {path: content for sources in every[:1] for path, content in loader_files(sources)}
     for sources in every[:1]:
