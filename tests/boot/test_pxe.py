@@ -128,7 +128,8 @@ def test_menu_by_its_keys(directory, boot, tmp_path):
         ("Mode: noimport", "m"),
         ("Mode: rescue", "k"),
         ("Kernel debugger: loaded", "k"),
-        ("Kernel debugger: first", ["ret"]),
+        ("Kernel debugger: first", "v"),
+        ("Verbose: on", ["ret"]),
     ]
     with network.served(directory) as (url, _):
         more = network.card(directory, f"{url}smartos.ipxe")
@@ -142,7 +143,7 @@ def test_menu_by_its_keys(directory, boot, tmp_path):
         console="ttya",
         protocol="multiboot1",
         prefix=url,
-        arguments=f'-kd -B console=ttya,ttya-mode="{MODE}",smartos=false,noimport=true,root_shadow={SHADOW}',
+        arguments=f'-v -kd -B console=ttya,ttya-mode="{MODE}",smartos=false,noimport=true,root_shadow={SHADOW}',
         added=False,  # the user's own modules may be what a rescue is needed from
     )
 
