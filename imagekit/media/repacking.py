@@ -71,8 +71,8 @@ def new_loader_conf(tree: Tree, chosen: Console | None, modules: Sequence[Module
     lines, warnings = _read(old.content)
     where = old.content.origin
     console = chosen or _console_of(lines)
-    others = [line for line in lines if line.name in _CONSOLE_NAMES or _prefix(line.name) is None]
-    groups = _modules(line for line in lines if line.name not in _CONSOLE_NAMES and _prefix(line.name))
+    others = [line for line in lines if _prefix(line.name) is None]
+    groups = _modules(lines)
     if any(line.name == _TRITON for line in lines):
         dropped = [line.name for line in lines if line.name not in _CONSOLE_NAMES]
         warnings.append(f"{where}: of a Triton USB key; dropped: {', '.join(dropped)}")
@@ -99,6 +99,20 @@ def new_loader_conf(tree: Tree, chosen: Console | None, modules: Sequence[Module
         tuple(path for path in unused if path not in used and _is_boot_file(tree, path)),
         tuple(warnings),
     )
+
+
+def own_settings(tree: Tree) -> tuple[list[str], set[str]]:
+    """Return what boot files' own loader.conf sets beyond what every medium has, and the files of its modules.
+
+    The former are names of variables, and of modules one each.
+    """
+    old = tree.get(LOADER_CONF)
+    if not isinstance(old, File):
+        return [], set()
+    lines, _ = _read(old.content)
+    standard = loader_conf(Console()).decode("ascii").splitlines()
+    names = (_prefix(line.name) or line.name for line in lines if line.text not in standard)
+    return list(dict.fromkeys(names)), {group.path for group in _modules(lines).values()}
 
 
 def _read(content: Content) -> tuple[list[_Line], list[str]]:
@@ -134,7 +148,9 @@ def _prefix(name: str) -> str | None:
 def _modules(lines: Iterable[_Line]) -> dict[str, _Module]:
     groups: dict[str, _Module] = {}
     for line in lines:
-        prefix = _prefix(line.name) or ""
+        prefix = _prefix(line.name)
+        if prefix is None:
+            continue
         group = groups.setdefault(prefix, _Module([]))
         group.lines.append(line)
         value = line.value.strip("\"'")

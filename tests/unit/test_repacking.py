@@ -194,3 +194,16 @@ def test_of_a_triton_key_the_boot_files_are_taken(ws, tmp_path):
     assert conf(new).startswith('console="ttyb,ttya,text"\nos_console="ttyb"\n')
     assert "headnode" not in conf(new)
     assert 'smartos="true"' in conf(new)
+
+
+def test_a_pxe_directory_serves_no_modules_of_a_medium(medium, tmp_path):
+    from imagekit.media import pxe
+
+    plan = pxe.plan(pxe.Request(output=tmp_path / "pxe", sources=(Request(tmp_path, medium),)))
+    served = {file.path for file in plan.catalog.loader}
+    assert "boot/forth/brand-smartos.4th" in served
+    assert not [path for path in served if "bootfs" in path]
+    (said,) = [warning for warning in plan.warnings if "own.iso: its boot/loader.conf is not taken" in warning]
+    for name in ("os_console", "ttyb-mode", "hostname", "module_etc_system", "module_answers_json"):
+        assert name in said
+    assert "smartos" not in said.partition("own.iso")[2]

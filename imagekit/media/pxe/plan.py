@@ -32,6 +32,7 @@ from imagekit.media.pxe.request import (
 )
 from imagekit.media.pxe.texts import SUMS, boot_of, generated, prefix, sums
 from imagekit.media.pxe.uefi import plan_image
+from imagekit.media.repacking import own_settings
 from imagekit.media.sources import Sources, find_sources
 from imagekit.output import OutputFolder, Outputs
 from imagekit.product import Product
@@ -160,6 +161,12 @@ def plan(request: Request) -> Plan:
     loader = {path: content for sources in every[:1] for path, content in loader_files(sources)}
     for sources in every[:1]:
         warnings += loader_conf_warnings(sources.boot, request.console or (old.console if old else Console()))
+        own, _ = own_settings(sources.boot)
+        if own:
+            warnings.append(
+                f"{sources.boot_origin}: its boot/loader.conf is not taken into the directory: {', '.join(own)}; "
+                "use -c, -B, --module and --answers"
+            )
     catalog, places = combine(request, old, found, modules)
     catalog = replace(
         catalog,

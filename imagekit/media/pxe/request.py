@@ -15,6 +15,7 @@ from imagekit.content import Bytes, Content
 from imagekit.errors import InputError
 from imagekit.media.additions import Additions
 from imagekit.media.pxe.catalog import Platform, Served
+from imagekit.media.repacking import own_settings
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import Sources
 from imagekit.platform.archive import check_boot_archive
@@ -116,8 +117,9 @@ def loader_files(sources: Sources) -> Iterator[tuple[str, Content]]:
 
     Raise InputError for a name that SHA256SUMS could not hold as it is.
     """
+    _, modules = own_settings(sources.boot)  # that of a medium is not taken over, so nothing would load them
     for entry in sorted(sources.boot.files(), key=lambda one: one.path):
-        if is_served_boot_file(entry.path):
+        if is_served_boot_file(entry.path) and entry.path not in modules:
             if not is_listable(entry.path):
                 raise InputError(
                     f"a boot file whose name has control characters, backslashes or no UTF-8: {entry.path!r}",
