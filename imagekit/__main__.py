@@ -95,9 +95,10 @@ def _open_closed_streams() -> None:
 
 def _end_outputs() -> tuple[list[str], list[str]]:
     """Remove what temporaries are left; return the outputs that are complete, and what cannot be removed, said too."""
-    from imagekit.output import end_all  # noqa: PLC0415 - only needed on the way out
-
-    complete, left = ([str(path) for path in paths] for paths in end_all())
+    output = sys.modules.get("imagekit.output")  # without it there are none
+    if output is None:
+        return [], []
+    complete, left = ([str(path) for path in paths] for paths in output.end_all())
     for path in left:
         _say(f"imagekit: {path}: cannot be removed")
     return complete, left

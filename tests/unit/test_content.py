@@ -120,6 +120,51 @@ def test_another_name_is_no_change(tmp_path):
     assert content.read() == b"x" * 100
 
 
+@pytest.mark.parametrize("left", [0, 40])
+def test_a_file_that_is_cut_between_the_look_and_the_read_is_noticed(tmp_path, monkeypatch, left):
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 100)
+    content, fstat = DiskFile(path), os.fstat
+
+    def look_and_cut(fd):
+        status = fstat(fd)
+        os.truncate(path, left)
+        return status
+
+    monkeypatch.setattr(os, "fstat", look_and_cut)
+    with pytest.raises(InputError, match=f"{left} bytes now, 100 before") as caught:
+        content.read()
+    assert caught.value.where == str(path)
+
+
+@pytest.mark.parametrize(("offset", "size"), [(-1, 1), (0, -1), (3, -1), (5, -3), (4, 0), (0, 4), (3, 1)])
+def test_no_slice_reaches_outside(offset, size):
+    with pytest.raises(FormatError, match=r"are wanted, but x\.img has 3 bytes"):
+        Slice(Bytes(b"abc", "x.img"), offset, size)
+
+
+def test_neighbours_are_one_range():
+    one, two = Bytes(b"abc"), Bytes(b"defg")
+    assert list(Composite(20, [(2, one), (5, two), (9, one), (13, one)]).data_ranges()) == [(2, 10), (13, 3)]
+    assert list(Composite(4, [(0, two)]).data_ranges()) == [(0, 4)]
+
+
+@pytest.mark.parametrize("at", [[], [0], [3], [0, 9], [9]])
+def test_progress_ends_where_the_content_ends(tmp_path, at):
+    class Counted:
+        done = 0
+
+        def advance(self, count):
+            assert count >= 0
+            self.done += count
+
+    content = Composite(10 * BLOCK_SIZE, [(BLOCK_SIZE * place, Bytes(b"x")) for place in at])
+    progress = Counted()
+    with Outputs() as outputs:
+        write_sparse(content, outputs.file(tmp_path / "out"), progress)
+    assert progress.done == content.size
+
+
 @pytest.mark.parametrize("kind", ["folder", "fifo", "device"])
 def test_only_regular_files_are_read(tmp_path, kind):
     path = tmp_path / "x"

@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import socket
 import stat
 import subprocess
@@ -15,6 +16,8 @@ from hypothesis import strategies as st
 from imagekit.content import Bytes, Composite
 from imagekit.errors import ImagekitError, InputError, OutputError, PlanError
 from imagekit.formats import folder
+from imagekit.interrupts import Interrupted
+from imagekit.output import end_all
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 
@@ -196,6 +199,48 @@ def test_read_only_directories_and_their_times(tmp_path: Path):
     )
     folder.extract(tree, tmp_path / "out")
     assert describe(folder.read(tmp_path / "out")) == describe(tree)
+
+
+CLOSED = """
+import os, sys
+from pathlib import Path
+from imagekit.content import Bytes
+from imagekit.formats import folder
+from imagekit.tree import Directory, File, Tree
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+tree = Tree.of([Directory(path="d", mode=0, mtime=1), Directory(path="d/e", mode=0, mtime=2),
+                Directory(path="d/e/g", mode=0o500, mtime=3), File(path="d/e/f", content=Bytes(b"x"), mode=0)])
+os.chdir(sys.argv[1])
+folder.extract(tree, Path("out"))
+for path in ("out/d", "out/d/e", "out/d/e/g"):
+    status = os.stat(path)
+    print(path, oct(status.st_mode & 0o7777), int(status.st_mtime))
+    os.chmod(path, 0o700)
+"""
+
+
+def test_directories_that_shut_their_owner_out_too(open_tmp: Path):
+    """Modes and times are set from the innermost one on: behind a closed one nothing can be set any more."""
+    open_tmp.chmod(0o777)
+    done = subprocess.run([sys.executable, "-c", CLOSED, str(open_tmp)], check=False, capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout == "out/d 0o0 1\nout/d/e 0o0 2\nout/d/e/g 0o500 3\n"
+
+
+@pytest.mark.usefixtures("handled")
+def test_an_interrupt_comes_behind_the_rename(tmp_path: Path, monkeypatch):
+    """What has its name is noted as complete, whenever the interrupt comes."""
+    replace = os.replace
+
+    def interrupted(*arguments):
+        replace(*arguments)
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(os, "replace", interrupted)
+    with pytest.raises(Interrupted):
+        folder.extract(Tree.of([File(path="f", content=Bytes(b"x"))]), tmp_path / "out")
+    assert tmp_path / "out" in end_all()[0]
 
 
 def test_what_is_there_is_not_touched(tmp_path: Path):

@@ -92,6 +92,44 @@ def test_a_full_disk_is_told_with_what_is_free(tmp_path, monkeypatch):
             assert caught.value.where == str(file.path)
 
 
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_quota_is_a_full_disk_too(tmp_path, monkeypatch, number):
+    def full(*_arguments):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "write", full)
+    with pytest.raises(OutputError, match=r"no space left: [\d,]+ bytes are free") as caught, Outputs() as outputs:
+        outputs.file(tmp_path / "a").write(b"1")
+    assert caught.value.hint == "free some space, or write elsewhere"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_short_writes_and_reads_go_on(tmp_path, monkeypatch):
+    """A system may take or give fewer bytes than it was asked to: near a limit, when a signal comes, on NFS."""
+    write, pwrite, preadv = os.write, os.pwrite, os.preadv
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data[:3]))
+    monkeypatch.setattr(os, "pwrite", lambda fd, data, offset: pwrite(fd, data[:3], offset))
+    monkeypatch.setattr(os, "preadv", lambda fd, buffers, offset: preadv(fd, [buffers[0][:3]], offset))
+    with Outputs() as outputs:
+        one, two = outputs.file(tmp_path / "one"), outputs.file(tmp_path / "two")
+        assert one.write(b"0123456789") == 10
+        two.write_at(5, b"0123456789")
+        buffer = bytearray(10)
+        assert disk.read_at(two.fileno(), 5, memoryview(buffer)) == 10
+        assert buffer == b"0123456789"
+        assert disk.read_at(two.fileno(), 10, memoryview(buffer)) == 5
+    assert (tmp_path / "one").read_bytes() == b"0123456789"
+    assert (tmp_path / "two").read_bytes() == bytes(5) + b"0123456789"
+
+
+def test_no_folder_replaces_a_file(tmp_path):
+    (tmp_path / "a").write_bytes(b"mine")
+    message = "a file stands where the output folder should go"
+    with pytest.raises(OutputError, match=message), Outputs() as outputs:
+        outputs.folder(tmp_path / "a").file("f")
+    assert (tmp_path / "a").read_bytes() == b"mine"
+
+
 def test_a_folder_in_the_way_is_an_error(tmp_path):
     (tmp_path / "a").mkdir()
     with pytest.raises(OutputError, match="folder"), Outputs() as outputs:
