@@ -4,6 +4,7 @@ import lzma
 import os
 import random
 import struct
+import threading
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
@@ -13,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit.content import Bytes, Composite, DiskFile
-from imagekit.errors import FormatError, InputError, PlanError
+from imagekit.errors import FormatError, InputError, OutputError, PlanError
 from imagekit.formats import lofi
 from imagekit.formats.lofi import deflate, writer
 from imagekit.output import Outputs
@@ -203,6 +204,40 @@ def test_files_that_fail_while_compressing_leave_nothing(tmp_path):
     assert list(tmp_path.iterdir()) == [source]
 
 
+@pytest.mark.parametrize("bad", ["read", "write"])
+def test_work_that_is_in_vain_is_left(monkeypatch, bad):
+    gate = threading.Event()
+
+    class Gated(ThreadPoolExecutor):
+        """Opens the gate at the end, when what waits has been cancelled, if it is."""
+
+        def shutdown(self, wait=True, *, cancel_futures=False):
+            gate.set()
+            super().shutdown(wait=wait, cancel_futures=cancel_futures)
+
+    class Slow(Bytes):
+        __slots__ = ("reads",)
+
+        def read_into(self, offset, buffer):
+            if offset:
+                gate.wait()
+            elif bad == "read":
+                raise InputError("bad sector")
+            self.reads += 1
+            super().read_into(offset, buffer)
+
+    class Full:
+        def write_at(self, offset, data):
+            raise OutputError(f"no space left for {len(data)} at {offset}")
+
+    monkeypatch.setattr(writer, "ThreadPoolExecutor", Gated)
+    content = Slow(noise(1 << 20) * 8)
+    content.reads = 0
+    with pytest.raises((InputError, OutputError), match="bad sector" if bad == "read" else "no space left"):
+        lofi.compress(content, Full(), threads=1)
+    assert content.reads <= 2  # the one that failed, or was not written, and one that was begun
+
+
 def pack(segments, *, name=b"gzip", segment_size=4096, last=4096, index=None, entries=None, tail=b""):
     """Make a file of these segments (flag byte first), or of lies about them."""
     if index is None:
@@ -257,6 +292,30 @@ def test_segments_are_kept_for_a_while():
     assert counted.reads == before + 2
 
 
+def test_segments_are_not_kept_for_ever():
+    """As many as 4 MiB: what lies so far back is read again."""
+    count = (4 << 20) // 4096
+
+    class Counted(Bytes):
+        __slots__ = ("reads",)
+
+        def read_into(self, offset, buffer):
+            self.reads += 1
+            super().read_into(offset, buffer)
+
+    counted = Counted(pack([GOOD[0]] * (count + 1)).read())
+    counted.reads = 0
+    image = lofi.Lofi(counted)
+    for number in (*range(count), 0):  # all are kept, and the first is the freshest
+        image.read(number * 4096, 1)
+    before = counted.reads
+    image.read(count * 4096, 1)
+    image.read(0, 1)
+    assert counted.reads == before + 1
+    image.read(4096, 1)
+    assert counted.reads == before + 2
+
+
 def broken(segments=GOOD, **changes):
     return lambda: pack(segments, **changes)
 
@@ -280,6 +339,11 @@ def broken(segments=GOOD, **changes):
         (broken(index=[0, 100, 50]), "segment 1 takes -50 bytes"),
         (broken(index=[0, 100, 5000]), "segment 1 takes 4,900 bytes"),
         (broken(segments=GOOD[:1], index=[0, 20, 4000]), "follow the index"),
+        (broken(index=[0, len(GOOD[0]), len(GOOD[0]) + len(GOOD[1]) - 512], tail=b""), "stored in 3,584 bytes"),
+        (lambda: Bytes(pack(GOOD).read()[:-1], "x.lgz"), "follow the index"),
+        (lambda: Bytes(pack(GOOD).read()[:-511], "x.lgz"), "follow the index"),
+        (broken(last=1000), "stored in 4,096 bytes, expected 1,000"),
+        (broken(segments=[GOOD[0], b"\0" + PLAIN[:1001]], last=1000), "stored in 1,001 bytes, expected 1,000"),
         (broken(segments=[b"\2" + GOOD[0][1:]]), "segment 0 begins with 2"),
         (broken(segments=[b"\0" + PLAIN[:4095]]), "stored in 4,095 bytes"),
         (broken(segments=[GOOD[0][:-1]]), "does not end"),

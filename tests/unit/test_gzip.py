@@ -6,6 +6,8 @@ import random
 import struct
 import threading
 import zlib
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ from hypothesis import strategies as st
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
 from imagekit.errors import FormatError, InputError, OutputError
 from imagekit.formats import gzip, raw
+from imagekit.formats.gzip import writer
 from imagekit.formats.gzip.crc import append_zeros, combine
 from imagekit.formats.gzip.zeros import deflated_zeros
 from imagekit.output import Outputs
@@ -267,6 +270,52 @@ def test_errors_of_writing_end_it_at_once() -> None:
     assert threading.active_count() == before
 
 
+def test_little_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks that nobody takes yet would fill the memory."""
+
+    class AtOnce:
+        """Does all work when it is submitted, so that what was read is what was submitted."""
+
+        def submit(self, work: Callable[..., object], *arguments: object) -> Future[object]:
+            future: Future[object] = Future()
+            future.set_result(work(*arguments))
+            return future
+
+        def shutdown(self, **_options: object) -> None: ...
+
+    monkeypatch.setattr(writer, "ThreadPoolExecutor", lambda *_arguments, **_options: AtOnce())
+    content = Failing(1000)
+    ahead: list[int] = []
+    gzip.compress(content, lambda _data: ahead.append(content.reads), threads=3, level="quick")
+    blocks = len(ahead) - 2  # the header, and the end
+    assert blocks == 100
+    assert max(reads - done for done, reads in enumerate(ahead[1:])) <= 7
+
+
+def test_work_that_is_in_vain_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = threading.Event()
+
+    class Gated(ThreadPoolExecutor):
+        """Opens the gate when what waits has been cancelled, if it is."""
+
+        def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
+            gate.set()
+            super().shutdown(wait=wait)
+
+    class Behind(Failing):
+        def read_into(self, offset: int, buffer: memoryview) -> None:
+            if offset:
+                gate.wait()
+            super().read_into(offset, buffer)
+
+    monkeypatch.setattr(writer, "ThreadPoolExecutor", Gated)
+    content = Behind(0)
+    with pytest.raises(InputError, match="bad sector"):
+        gzip.compress(content, lambda _data: None, threads=1, level="quick")
+    assert content.reads <= 2  # the second block may have been begun
+
+
 def test_progress_counts_all_bytes() -> None:
     class Counter:
         total = 0
@@ -342,6 +391,26 @@ def test_cut_files_are_errors(size: int) -> None:
 def test_garbage_is_a_format_error(data: bytes) -> None:
     with pytest.raises(FormatError):
         unpacked(b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + b"\x04" + data[:7] if len(data) < 5 else data)
+
+
+def test_a_limit_is_the_most_that_is_allowed() -> None:
+    for size in (0, 1, 1000, BLOCK_SIZE, BLOCK_SIZE + 1):
+        data = packed(Bytes(b"x" * size))
+        assert len(unpacked(data, limit=size)) == size
+        if size:
+            with pytest.raises(FormatError, match=f"more than the {size - 1:,} bytes"):
+                unpacked(data, limit=size - 1)
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_every_bit_of_a_trailer_matters(members: int) -> None:
+    """CRC and size each: of the last member, and of one that another follows."""
+    one = reference.compress(b"text")
+    for bit in range(64):
+        broken = bytearray(one)
+        broken[len(one) - 8 + bit // 8] ^= 1 << bit % 8
+        with pytest.raises(FormatError, match="are noted"):
+            unpacked(bytes(broken) + one * (members - 1))
 
 
 def test_bombs_are_refused_early() -> None:

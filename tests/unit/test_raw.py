@@ -52,6 +52,29 @@ def test_what_is_in_place_is_left_as_it_is(tmp_path):
     assert written[2 * BLOCK_SIZE :] == data[2 * BLOCK_SIZE :]
 
 
+@given(
+    st.integers(1, 3 * BLOCK_SIZE),
+    st.lists(
+        st.tuples(st.integers(0, MIB + 5000), st.sampled_from([1, 4096, 65_536, MIB - 1, MIB, 2 * MIB])), max_size=4
+    ),
+)
+@settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_what_is_in_place_may_begin_and_end_anywhere(tmp_path, size, gaps):
+    data = random.Random(size).randbytes(size)
+    ranges, end = [], 0
+    for gap, length in gaps:
+        start, end = end + gap, min(end + gap + length, size)
+        if start < end:
+            ranges.append((start, end - start))
+    with Outputs() as outputs:
+        output = outputs.file(tmp_path / "image")
+        for start, length in ranges:
+            output.write_at(start, data[start : start + length])
+        result = raw.write_raw(Bytes(data), output, in_place=ranges)
+    assert (tmp_path / "image").read_bytes() == data
+    assert result.sha256 == hashlib.sha256(data).hexdigest()
+
+
 PIECES = st.lists(
     st.tuples(st.integers(0, 3 * MIB), st.sampled_from([0, 1, 4096, BLOCK_SIZE, BLOCK_SIZE + 1]), st.booleans()),
     max_size=6,
@@ -110,6 +133,79 @@ def test_a_failure_leaves_neither_output_nor_thread(tmp_path):
         write(Fails(), tmp_path / "image")
     assert list(tmp_path.iterdir()) == []
     assert threading.active_count() == threads
+
+
+class Full:
+    """An output on a disk that has room for a few blocks."""
+
+    def __init__(self, room=0):
+        self.room = room
+        self.failed = threading.Event()
+
+    def truncate(self, _size):
+        """Take no room."""
+
+    def write_at(self, _offset, _data):
+        if self.room == 0:
+            self.failed.set()
+            raise OutputError("no space left", where="image")
+        self.room -= 1
+
+
+class Watched(Content):
+    """Much content, whose reads are counted; `read` is called in each."""
+
+    size = 1000 * BLOCK_SIZE
+    origin = "much"
+
+    def __init__(self, read=lambda _: None):
+        self.read_count = 0
+        self._read = read
+
+    def read_into(self, _offset, buffer):
+        self.read_count += 1
+        self._read(self.read_count)
+        buffer[:] = b"x" * len(buffer)
+
+
+def test_nothing_is_read_for_a_disk_that_is_full():
+    content = Watched()
+    with pytest.raises(OutputError, match="no space left"):
+        raw.write_raw(content, Full())
+    assert content.read_count < 20
+
+
+def test_what_happens_in_front_is_told_before_what_failed_behind():
+    """An interrupt, say, while the disk fills up: whoever asked for it is answered."""
+    output = Full()
+
+    def read(count):
+        if count == 2:
+            output.failed.wait()
+            raise InputError("cannot read", where="much")
+
+    with pytest.raises(InputError, match="cannot read"):
+        raw.write_raw(Watched(read), output)
+
+
+def test_a_failure_ends_the_digest_of_a_hole(monkeypatch):
+    output = Full(room=1)
+
+    class Slow:
+        """A digest that sees a hole when the failure comes."""
+
+        more = 0
+
+        def update(self, _data):
+            output.failed.wait()
+            self.more += 1
+            if self.more > 3:
+                raise AssertionError("it goes on")
+
+    monkeypatch.setattr(raw.hashlib, "new", lambda *_names, **_options: Slow())
+    content = Composite(1000 * BLOCK_SIZE, [(500 * BLOCK_SIZE, Bytes(b"x")), (900 * BLOCK_SIZE, Bytes(b"y"))])
+    with pytest.raises(OutputError, match="no space left"):
+        raw.write_raw(content, output)
 
 
 def test_all_is_on_the_disk_before_the_digest_is_waited_for(tmp_path, monkeypatch):
