@@ -160,6 +160,15 @@ def test_menu_boots_its_default_by_itself(directory, boot):
     )
 
 
+def test_settings_that_ipxe_puts_in(make, boot, tmp_path):
+    """The kernel gets what ${net0/mac} stands for, in the quotes that keep it whole."""
+    directory, mac = tmp_path / "served", "52:54:00:12:34:56"  # QEMU's first card
+    make("pxe", directory, "-c", "ttyb", "--layout", "triton", "--mac", mac, "-B", "hostname=cn-${net0/mac}")
+    result = boot(None, more=network.card(directory, f"boot.ipxe.01{mac.replace(':', '')}"))
+    assert result.status == 33
+    assert f'{STRAIGHT},hostname="cn-{mac}"' in result.ports["ttyb"]
+
+
 def test_uefi_with_snponly_and_the_menu(directory, boot, ipxe, tmp_path):
     """Stock iPXE boots UEFI machines from the image, over HTTP and by the relative URI of the script."""
     (tmp_path / "boot").write_bytes(ipxe("snponly.efi").read_bytes())

@@ -191,3 +191,8 @@ FILES = st.lists(
     st.builds("{}{}".format, st.lists(LINES, max_size=6).map("\n".join), st.sampled_from(["", "\n"])), max_size=4
 )
 """Contents of files, right lines and wrong ones."""
+
+
+def at_the_border(length):
+    """Return files with a wrong line so many bytes in, about where the loader reads on."""
+    return [f"#{'x' * length}\nbad line\nlate=1\nlater=2\n" + "# y\n" * 30, "e=f\ng=h\n", "i=j\n"]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
-from loader_model import FILES, Loader
+from loader_model import FILES, Loader, at_the_border
 
 MAGIC = 0x1BADB002
 UNIX = "platform/i86pc/kernel/amd64/unix"
@@ -158,6 +158,15 @@ def conf_reader(project, need, tmp_path_factory):
 @example(["a=b\nbad line\nc=d\n", "e=f\n"])
 @example(['a="$5$x"\nb=c\n', "e=f\n"])
 def test_loader_conf_is_read_as_the_loader_reads_it(conf_reader, texts):
+    check_conf(conf_reader, texts)
+
+
+def test_where_the_loader_reads_on(conf_reader):
+    for length in range(60, 165):
+        check_conf(conf_reader, at_the_border(length))
+
+
+def check_conf(conf_reader, texts):
     model = Loader()
     for number, text in enumerate(texts):
         model.load(str(number), text.encode("latin-1"))

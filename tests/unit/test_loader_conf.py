@@ -3,7 +3,7 @@
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from loader_model import FILES, Loader
+from loader_model import FILES, Loader, at_the_border
 
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import parse_properties
@@ -37,6 +37,10 @@ def whole(reading):
 @example(["bad", "e=f\n"])
 def test_files_are_read_as_the_loader_reads_them(texts):
     """Reader and model agree on every file: variables, modules, files with an error."""
+    check(texts)
+
+
+def check(texts):
     loader, reading = Loader(), LoaderReading()
     for number, text in enumerate(texts):
         loader.load(f"f{number}", text.encode("latin-1"))
@@ -49,6 +53,12 @@ def test_files_are_read_as_the_loader_reads_them(texts):
     assert {fault.file for fault in reading.faults} | {name for one in reading.faults for name in one.lost} == {
         name for name, _ in loader.errors
     }
+
+
+def test_where_the_loader_reads_on():
+    """It depends on 80 bytes what is left of a wrong file, and so what becomes of the next ones."""
+    for length in range(170):
+        check(at_the_border(length))
 
 
 NAMES = st.from_regex(r"[a-z][a-z0-9_.-]{0,12}", fullmatch=True)
