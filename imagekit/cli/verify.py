@@ -8,10 +8,12 @@ from imagekit.cli import options
 
 
 @click.command("verify")
+@options.root
 @options.manifests
 @options.protos
 @click.option("--complete", multiple=True, metavar="PREFIX", help="A path of the image below which every file of the "
-              "proto areas has to be shipped; may be repeated.")  # fmt: skip
+              "proto areas has to be shipped, besides those of imagekit.yaml; may be repeated.")  # fmt: skip
+@click.option("--config", type=options.FILE, metavar="FILE", help="Configuration.  [default: ROOT/imagekit.yaml]")
 @click.option("--modes", is_flag=True, help="Compare permission bits too.")
 @click.option("--unshipped", is_flag=True, help="List the files that no manifest ships.")
 @click.option(
@@ -22,9 +24,11 @@ from imagekit.cli import options
 @click.pass_context
 def command(
     ctx: click.Context,
+    root: Path,
     manifests: tuple[Path, ...],
     protos: tuple[Path, ...],
     complete: tuple[str, ...],
+    config: Path | None,
     modes: bool,
     unshipped: bool,
     content: bool,
@@ -34,7 +38,8 @@ def command(
     """Check a manifest against a proto area.
 
     Finds files that are missing or unreadable or something else than the manifest says, links that differ, files that
-    no manifest ships. Prints all findings; docs/lint.md explains their codes. Exit status 1 when one is an error.
+    no manifest ships; and all (but sizes) that `imagekit platform` and `imagekit tar` would refuse. Prints all
+    findings; docs/lint.md explains their codes. Exit status 1 when one is an error.
 
     \b
       imagekit verify
@@ -43,10 +48,14 @@ def command(
     """
     from imagekit.manifest import report  # noqa: PLC0415 - keeps --help quick
     from imagekit.manifest.sources import read_manifests, workspace_manifests, workspace_protos  # noqa: PLC0415
-    from imagekit.manifest.verify import verify  # noqa: PLC0415
+    from imagekit.platform import checks  # noqa: PLC0415
+    from imagekit.platform.request import find_config  # noqa: PLC0415
 
-    directives = read_manifests(manifests or workspace_manifests(Path()))
-    found = verify(directives, protos or workspace_protos(Path()), complete=complete, modes=modes)
+    directives = read_manifests(manifests or workspace_manifests(root))
+    areas = protos or workspace_protos(root)
+    found = checks.check(
+        directives, areas, find_config(root, config), root, complete=complete, modes=modes, is_any=bool(manifests)
+    )
     done = None
     if content:
         found, done = report.add_sums(found)

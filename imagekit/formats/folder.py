@@ -40,9 +40,18 @@ def read(folder: Path, *, special: bool = False, keep_owners: bool = False) -> T
     return tree
 
 
-def is_readable(path: str) -> bool:
-    """Tell whether whoever runs this may read the file at `path`."""
-    return os.access(path, os.R_OK, effective_ids=os.access in os.supports_effective_ids)
+def trouble_reading(path: str) -> str | None:
+    """Say why the regular file at `path` cannot be read, or return None when it can.
+
+    It is opened: access(2) says yes to root, also where root has no rights (in containers, over NFS).
+    """
+    try:
+        os.close(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | os.O_NOCTTY))
+    except PermissionError:
+        return "permission denied"
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 def _root_status(folder: Path) -> os.stat_result:
@@ -103,8 +112,8 @@ class _Reader:
             return HardLink(path=path, target=first.path, mode=first.mode, uid=uid, gid=gid, mtime=mtime)
         entry: Entry
         if stat.S_ISREG(status.st_mode):
-            if not is_readable(one.path):
-                self._problems.append(f"{one.path}: cannot read: permission denied")
+            if (trouble := trouble_reading(one.path)) is not None:
+                self._problems.append(f"{one.path}: cannot read: {trouble}")
                 return None
             content = DiskFile(one.path, status)
             entry = File(path=path, mode=mode, uid=uid, gid=gid, mtime=mtime, content=content)

@@ -5,7 +5,7 @@ docs/lint.md has a section for every code.  A code, once given, keeps its meanin
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
 from imagekit.errors import InputError
@@ -51,6 +51,8 @@ CODES: dict[str, tuple[Severity, str]] = {
     "M408": ("warning", "file taken through a symbolic link of the proto area"),
     "M409": ("note", "link or directory that the proto area lacks"),
     "M410": ("error", "no usable accounts"),
+    "M411": ("error", "no platform can be made of it"),
+    "M412": ("warning", "nothing to check below a path that has to be complete"),
 }
 """The severity and the title of every code."""
 
@@ -59,7 +61,10 @@ _ALLOWANCE = re.compile(r"#[ \t]*imagekit:[ \t]*allow\b[ \t]*(?P<codes>[^ \t]*)[
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or worth knowing, at a line of a manifest (line 0: no line says it)."""
+    """One thing that is wrong, or worth knowing, at a line of a manifest (line 0: no line says it).
+
+    A comparison says that what was built is another thing than the manifest's line makes, which is enough to make it.
+    """
 
     code: str
     severity: Severity
@@ -67,6 +72,7 @@ class Finding:
     path: str = ""
     file: str = ""
     line: int = 0
+    is_comparison: bool = False
 
     @property
     def where(self) -> str:
@@ -83,7 +89,25 @@ class Finding:
 
     def as_json(self) -> dict[str, str | int]:
         """Return what --json prints."""
-        return asdict(self)
+        fields = asdict(self)
+        del fields["is_comparison"]
+        return fields
+
+
+def is_below(path: str, prefixes: Iterable[str]) -> bool:
+    """Tell whether a path of the image is one of the prefixes or below one; "" is the root of the image."""
+    return any(not prefix or path == prefix or path.startswith(f"{prefix}/") for prefix in prefixes)
+
+
+def is_fatal(finding: Finding, complete: Sequence[str] = ()) -> bool:
+    """Tell whether nothing is made while this is so: the one judge for `verify`, `tar`, `boot` and `platform`.
+
+    `complete` are the paths of the image where all has to be as the proto area has it, but for modes.  Elsewhere a
+    comparison is no more than worth a look: the manifest decides.
+    """
+    if finding.is_comparison and (finding.code == "M407" or not is_below(finding.path, complete)):
+        return False
+    return finding.severity == "error"
 
 
 class FindingsError(InputError):
@@ -102,6 +126,11 @@ class FindingsError(InputError):
 def at(directive: Directive, code: str, message: str, severity: Severity | None = None) -> Finding:
     """Return a finding at a directive's line, of the code's own severity unless another is given."""
     return Finding(code, severity or CODES[code][0], message, directive.path, directive.file, directive.line)
+
+
+def compared(directive: Directive, code: str, message: str) -> Finding:
+    """Return a finding about what stands in the proto area in the place of what a directive makes."""
+    return replace(at(directive, code, message), is_comparison=True)
 
 
 def in_order(findings: Iterable[Finding]) -> list[Finding]:
@@ -156,6 +185,9 @@ def allowed(directives: Iterable[Directive]) -> set[tuple[str, int, str]]:
 
 
 def without_allowed(findings: Iterable[Finding], directives: Iterable[Directive]) -> list[Finding]:
-    """Return the findings but for those that a line's allowance quiets."""
+    """Return the findings but for those that a line's allowance quiets.
+
+    What cannot be made stays so, whatever a line allows: of errors, comparisons alone can be quieted.
+    """
     quiet = allowed(directives)
-    return [finding for finding in findings if (finding.file, finding.line, finding.code) not in quiet]
+    return [one for one in findings if is_fatal(one) or (one.file, one.line, one.code) not in quiet]

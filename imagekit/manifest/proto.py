@@ -109,6 +109,10 @@ class ProtoPath:
         if not self.protos:
             raise InputError("no proto area was given", hint="name one with -p")
 
+    def places(self) -> str:
+        """Return where they lie, for messages."""
+        return ", ".join(str(proto.root) for proto in self.protos)
+
     def lookup(self, path: str) -> tuple[Proto, os.DirEntry[str]] | None:
         """Return the first proto area that has `path`, and what is there; no symbolic link is followed."""
         for proto in self.protos:

@@ -29,7 +29,11 @@ def lines(found: Verification, *, verbose: bool = False, unshipped: bool = False
     entries, files, stray = len(found.tree) - 1, len(found.suppliers), len(found.unshipped)
     hint = "" if unshipped or not stray else " (--unshipped lists them)"
     yield f"{entries:,} entries, files found: {files:,}, files that no manifest ships: {stray:,}{hint}"
-    yield count_line(found.findings)
+    verdict = count_line(found.findings)
+    if not found.is_good:
+        fatal = len(found.fatal)
+        verdict += f"; {fatal or 'none'} of the errors keep{'' if fatal > 1 else 's'} an image from being made"
+    yield verdict
 
 
 def document(found: Verification, done: Sequence[Sum] | None = None) -> dict[str, object]:
@@ -37,6 +41,7 @@ def document(found: Verification, done: Sequence[Sum] | None = None) -> dict[str
     result: dict[str, object] = {
         "good": found.is_good,
         **as_document(found.findings),
+        "fatal": len(found.fatal),
         "suppliers": {path: str(proto) for path, proto in found.suppliers.items()},
         "unshipped": list(found.unshipped),
     }

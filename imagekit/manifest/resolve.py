@@ -3,17 +3,16 @@
 Owners and modes are the manifest's, contents the proto areas', the time the caller's.
 """
 
-import os
 import stat
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from imagekit.content import DiskFile
-from imagekit.formats.folder import is_readable
+from imagekit.formats.folder import trouble_reading
 from imagekit.manifest.accounts import Accounts, read_accounts
 from imagekit.manifest.combine import repetitions
-from imagekit.manifest.findings import Finding, FindingsError, Severity, at, in_order, without_allowed
+from imagekit.manifest.findings import Finding, FindingsError, Severity, at, in_order, is_fatal, without_allowed
 from imagekit.manifest.grammar import Directive
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.relations import escaping_links, hard_links, missing_directories, standing
@@ -50,14 +49,12 @@ def resolve(
     Raise FindingsError with all that keeps the tree from being made; with `strict`, every warning does.
     """
     examined = examine(directives, ProtoPath(protos), mtime=mtime, accounts=accounts or read_accounts(protos))
-    errors = [finding for finding in examined.findings if finding.severity == "error"]
-    # What is missing stays missing, whatever a line allows.
-    warnings = without_allowed((one for one in examined.findings if one.severity != "error"), directives)
-    fatal = in_order([*errors, *warnings] if strict else errors)
+    found = without_allowed(examined.findings, directives)
+    fatal = in_order(one for one in found if strict or is_fatal(one))
     if fatal:
         hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
         raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
-    return Resolution(examined.tree, tuple(in_order(warnings)), examined.suppliers)
+    return Resolution(examined.tree, tuple(in_order(found)), examined.suppliers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,16 +215,13 @@ class _Contents:
         self._protos = protos
         self._suppliers = suppliers
         self._findings = findings
-        # To root everything is readable.
-        self._ask = os.geteuid() != 0
-        self._roots = ", ".join(str(proto.root) for proto in protos.protos)
 
     def find(self, directive: Directive) -> DiskFile | None:
         """Return the content of a file, or None with a finding."""
         found = self._protos.locate_file(directive.path)
         if found is None:
             if not self._protos.is_hidden(directive.path):
-                self._report(directive, "M401", f"{directive.path} is missing from {self._roots}")
+                self._report(directive, "M401", f"{directive.path} is missing from {self._protos.places()}")
             return None
         proto, entry, through_link = found
         try:
@@ -239,8 +233,8 @@ class _Contents:
             message = f"found a {kind_of(status.st_mode)} at {entry.path}, expected a file"
             self._report(directive, "M402", message)
             return None
-        if self._ask and not is_readable(entry.path):
-            self._report(directive, "M406", f"cannot read {entry.path}: permission denied")
+        if (trouble := trouble_reading(entry.path)) is not None:
+            self._report(directive, "M406", f"cannot read {entry.path}: {trouble}")
             return None
         if through_link:
             message = f"{proto.root / directive.path} is or lies behind a symbolic link; {entry.path} is taken"

@@ -63,6 +63,11 @@ def empty_files(tree: Tree, time: int) -> None:
     """Make the files empty that must be, owned by root."""
     for path in EMPTY:
         old = tree.get(path)
+        if isinstance(old, Directory):
+            raise InputError(
+                f"the image has an empty file at /{path}, and the manifest has a directory there",
+                hint="take that line out of the manifest",
+            )
         mode = old.mode if isinstance(old, File) else 0o644
         if old is not None:
             tree.remove(path)

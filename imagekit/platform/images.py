@@ -43,14 +43,7 @@ class Images:
 
 def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
     """Plan both file systems from the whole image's tree, which is left as it is."""
-    whole = tree.copy()
-    shipped = shipped_files(whole)
-    whole.add_parents(SHIPPED_PATH, mtime=time)
-    whole.replace(File(path=SHIPPED_PATH, mode=0o644, mtime=time, content=shipped))
-    empty_files(whole, time)
-    root_tree, usr_tree = split_usr(whole, time)
-    missing = lay_below_usr(root_tree, usr_tree, time)
-    root_tree.replace(_usr_archive(Bytes(b""), time))
+    root_tree, usr_tree, shipped, missing = split_images(tree, time)
     warnings = [f"/{path} is not shipped, and early boot needs it before /usr is mounted" for path in missing]
     return Images(
         root=_plan_root(root_tree, sizes, time, later=f", and room for {USR_ARCHIVE} on top"),
@@ -59,6 +52,22 @@ def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
         shipped=shipped,
         warnings=tuple(warnings),
     )
+
+
+def split_images(tree: Tree, time: int) -> tuple[Tree, Tree, Content, list[str]]:
+    """Return the trees of / and of /usr, the list of shipped files in it, and what early boot will miss.
+
+    The whole image's tree is left as it is.  Raise InputError where the manifest has something else in the way.
+    """
+    whole = tree.copy()
+    shipped = shipped_files(whole)
+    whole.add_parents(SHIPPED_PATH, mtime=time)
+    whole.replace(File(path=SHIPPED_PATH, mode=0o644, mtime=time, content=shipped))
+    empty_files(whole, time)
+    root_tree, usr_tree = split_usr(whole, time)
+    missing = lay_below_usr(root_tree, usr_tree, time)
+    root_tree.replace(_usr_archive(Bytes(b""), time))
+    return root_tree, usr_tree, shipped, missing
 
 
 def growth(name: str, plan: ufs.Plan, wanted: int) -> list[str]:

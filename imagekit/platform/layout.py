@@ -6,6 +6,9 @@ PLATFORM_KERNEL = "i86pc/kernel/amd64/unix"
 IMAGE_KERNEL = f"platform/{PLATFORM_KERNEL}"
 """The same, in the image."""
 
+SHADOW, BUILD_VERSION, RELEASE = "etc/shadow", "etc/versions/build", "etc/release"
+"""What the build edits or makes, in the image."""
+
 BOOT_ARCHIVE = "i86pc/amd64/boot_archive"
 """The boot archive, in a platform folder; .hash, .manifest and .gitstatus lie beside it."""
 

@@ -10,20 +10,18 @@ from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
 from imagekit.kept import others_in
 from imagekit.manifest.accounts import read_accounts
-from imagekit.manifest.findings import Finding, FindingsError
+from imagekit.manifest.findings import Finding, FindingsError, is_fatal
 from imagekit.manifest.lint import lint
-from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.sources import parse_files, read_manifests
-from imagekit.manifest.verify import verify
 from imagekit.platform import password, versions
 from imagekit.platform.assemble import assemble
 from imagekit.platform.build_env import platform_password
 from imagekit.platform.build_log import BuildLog
-from imagekit.platform.config import DEFAULT_COMPLETE
+from imagekit.platform.checks import require_kernel, verify_platform
 from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import Step, plan_hooks, put_prebuilt
 from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, growth, plan_images
-from imagekit.platform.layout import IMAGE_KERNEL, PLATFORM_FILES
+from imagekit.platform.layout import BUILD_VERSION, PLATFORM_FILES, RELEASE, SHADOW
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.product import Product
 from imagekit.rehearsal import Rehearsal
@@ -33,7 +31,6 @@ ROOT_KIB, DEBUG_KIB, USR_KIB = 350_000, 3_000, 448_000
 """Sizes of the original's images; a DEBUG kernel gets so much more for /."""
 
 GENUNIX = "kernel/amd64/genunix"
-SHADOW, BUILD_VERSION, RELEASE = "etc/shadow", "etc/versions/build", "etc/release"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,10 +135,7 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
     put_file(tree, BUILD_VERSION, Bytes(git_status.encode(), "git state"), time=time)
     release = versions.release_text(inputs.stamp, git_status)
     put_file(tree, RELEASE, Bytes(release.encode(), "generated /etc/release"), time=time)
-    if not isinstance(tree.get(IMAGE_KERNEL), File):
-        raise InputError(
-            f"the manifest ships no kernel: /{IMAGE_KERNEL} is missing", hint=f"add: f {IMAGE_KERNEL} 0755 root sys"
-        )
+    require_kernel(tree)
     sizes = Sizes(
         root=1024 * (request.root_kib or inputs.config.root_kib or ROOT_KIB + DEBUG_KIB * _is_debug(tree)),
         usr=1024 * (request.usr_kib or inputs.config.usr_kib or USR_KIB),
@@ -170,49 +164,22 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
 def _resolve(inputs: Inputs, time: int, *, strict: bool) -> tuple[Tree, list[str]]:
     """Return the tree that the manifest describes, checked against the proto areas in the same go."""
     directives = read_manifests(inputs.manifests)
-    complete = _complete(inputs)
-    verified = verify(directives, inputs.protos, complete=complete, mtime=time)
+    verified = verify_platform(directives, inputs.protos, inputs.config, mtime=time)
     findings = [*verified.findings, *(_lint(inputs) if strict else ())]
     fatal: list[Finding] = []
     others: list[Finding] = []
     for finding in dict.fromkeys(findings):
         if finding.severity == "note":
             continue
-        (fatal if strict or _is_fatal(finding, complete) else others).append(finding)
+        (fatal if strict or is_fatal(finding, verified.complete) else others).append(finding)
     if fatal:
         hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
         raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
     return verified.tree, [finding.brief for finding in others]
 
 
-def _complete(inputs: Inputs) -> list[str]:
-    """Return the paths below which all has to be shipped: those configured, or those of the default that are there.
-
-    Raise InputError for those configured that no proto area has.
-    """
-    protos = ProtoPath(inputs.protos)
-    if inputs.config.complete is None:
-        return [prefix for prefix in DEFAULT_COMPLETE if protos.lookup(prefix) is not None]
-    missing = [prefix for prefix in inputs.config.complete if prefix and protos.lookup(prefix) is None]
-    if missing:
-        nearby = [near for near in map(protos.nearest, missing) if near]
-        raise InputError(
-            f"complete: nothing is at {', '.join(missing)} in {', '.join(map(str, inputs.protos))}",
-            where=str(inputs.config.path),
-            hint=f"did you mean {', '.join(nearby)}?" if nearby else "these are paths of the image, such as usr/vm",
-        )
-    return list(inputs.config.complete)
-
-
 def _lint(inputs: Inputs) -> list[Finding]:
     return lint(parse_files(inputs.manifests), read_accounts(inputs.protos))
-
-
-def _is_fatal(finding: Finding, complete: Sequence[str]) -> bool:
-    """Tell whether a platform cannot be made: a link that differs in the proto area matters where all is checked."""
-    if finding.code in {"M403", "M404"}:
-        return finding.path.startswith(tuple(f"{prefix}/" if prefix else "" for prefix in complete))
-    return finding.severity == "error"
 
 
 def _set_password(tree: Tree, wanted: str | None, inputs: Inputs) -> tuple[str | None, list[str]]:

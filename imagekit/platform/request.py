@@ -68,7 +68,7 @@ def find_inputs(request: Request, names: Sequence[str] = MANIFESTS) -> Inputs:
         output=request.output or root / "output",
         stamp=stamp,
         version=_first_line(version_file) if version_file.is_file() else "",
-        config=_config(request),
+        config=find_config(root, request.config),
         warnings=(*warnings, *undated(stamp)),
         level=request.level,
     )
@@ -91,10 +91,11 @@ def _check_built(request: Request, names: Sequence[str]) -> None:
         )
 
 
-def _config(request: Request) -> Config:
-    if request.config is not None:
-        return read_config(request.config, NAMES)
-    found = request.root / NAME
+def find_config(root: Path, config: Path | None = None) -> Config:
+    """Return the configuration that was named, else that of the workspace; raise InputError for all slips in it."""
+    if config is not None:
+        return read_config(config, NAMES)
+    found = root / NAME
     return read_config(found, NAMES) if found.is_file() else Config()
 
 
