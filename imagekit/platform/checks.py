@@ -32,6 +32,7 @@ def verify_platform(
     config: Config,
     *,
     complete: Sequence[str] = (),
+    expected: Sequence[str] = (),
     modes: bool = False,
     mtime: int = 0,
 ) -> Verification:
@@ -40,7 +41,6 @@ def verify_platform(
     Raise InputError when a proto area can't be read at all, or none has a path that was given.
     """
     prefixes = complete_paths(config, protos)
-    expected = EXPECTED if config.complete is None else ()
     every = list(dict.fromkeys([*prefixes, *complete]))
     return verify(directives, protos, complete=every, expected=expected, modes=modes, mtime=mtime)
 
@@ -64,7 +64,8 @@ def check(
         shipped = {directive.path for directive in directives}
         prefixes = [one for one in complete_paths(config, protos) if any(is_below(path, (one,)) for path in shipped)]
         return verify(directives, protos, complete=list(dict.fromkeys([*prefixes, *complete])), modes=modes)
-    found = verify_platform(directives, protos, config, complete=complete, modes=modes)
+    expected = EXPECTED if config.complete is None else ()
+    found = verify_platform(directives, protos, config, complete=complete, expected=expected, modes=modes)
     if found.fatal:
         return found
     more = platform_findings(found.tree, config, root)
