@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from imagekit.content import Bytes, Composite, DiskFile, write_sparse
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import ufs
+from imagekit.formats.ufs.inventory import Inventory
 from imagekit.output import Outputs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
@@ -381,6 +382,20 @@ def test_other_limits():
     for bad in ({"time": -1}, {"time": 1 << 31}, {"time": 0, "minfree": 100}):
         with pytest.raises(PlanError):
             ufs.plan(Tree(), 2048 * KIB, **bad)
+
+
+@pytest.mark.parametrize("links", [32767, 32768])
+def test_as_many_links_as_can_be_counted(links):
+    names = Tree.of([File(path="f", content=Bytes(b""))])
+    for index in range(links - 1):
+        names.add(HardLink(path=f"h{index}", target="f"))
+    folders = Tree.of([Directory(path=f"{index}") for index in range(links - 3)])  # and lost+found, itself, its name
+    for tree in (names, folders):
+        if links <= 32767:
+            Inventory.of(tree, block_size=4096, time=0)
+            continue
+        with pytest.raises(PlanError, match="has 32,768 links"):
+            Inventory.of(tree, block_size=4096, time=0)
 
 
 def test_files_on_disk_must_stay_as_they_are(tmp_path):

@@ -125,6 +125,14 @@ def test_ufs2_at_each_place(offset):
         ufs.read(Bytes(bytes(data)))
 
 
+@pytest.mark.parametrize("clean", [0, 1, 2, 0xFF])
+def test_a_log_that_is_not_in_use_is_no_hindrance(clean):
+    """Only FSLOG says that what is in the log counts: fs_logbno and fs_rolled stay when logging ends."""
+    for rolled in (0, 2):
+        image = patched(image_of(Tree()), (SB + 1324, "i", 500), (SB + 4, "I", rolled), (SB + 209, "B", clean))
+        assert [entry.path for entry in ufs.read(image)] == ["", "lost+found"]
+
+
 def test_a_log_that_was_rolled_is_no_hindrance():
     image = patched(image_of(Tree()), (SB + 1324, "i", 500), (SB + 209, "B", 0xFD), (SB + 4, "I", 1))
     assert "lost+found" in ufs.read(image)

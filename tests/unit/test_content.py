@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from imagekit import disk
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Deferred, DiskFile, Slice, data_blocks, write_sparse
 from imagekit.errors import FormatError, ImagekitError, InputError, OutputError
 from imagekit.output import Outputs
@@ -317,3 +318,49 @@ def test_a_full_disk_names_the_folder_and_what_to_do(tmp_path, monkeypatch):
     assert "TMPDIR" in caught.value.hint
     with pytest.raises(OutputError, match="cannot make a temporary file: No such file"):
         Temporary("x.lgz", tmp_path / "nowhere")
+
+
+def test_a_file_that_is_cut_between_the_look_and_the_read_is_noticed(tmp_path, monkeypatch):
+    """Nothing that was not read passes for content."""
+    path = tmp_path / "f"
+    path.write_bytes(b"x" * 100)
+    content = DiskFile(path)
+    read_at = disk.read_at
+
+    def cut_first(fd, offset, buffer):
+        os.truncate(path, 60)
+        return read_at(fd, offset, buffer)
+
+    monkeypatch.setattr(disk, "read_at", cut_first)
+    with pytest.raises(InputError, match="60 bytes now, 100 before"):
+        content.read()
+
+
+@pytest.mark.parametrize(("offset", "size"), [(-1, 1), (0, -1), (2, -1), (0, 4), (4, 0), (3, 1)])
+def test_slices_outside_are_refused_whichever_way(offset, size):
+    with pytest.raises(FormatError, match=r"are wanted, but x\.img has 3 bytes"):
+        Slice(Bytes(b"abc", "x.img"), offset, size)
+
+
+@pytest.mark.parametrize(("offset", "size"), [(0, 0), (3, 0), (0, 3), (2, 1)])
+def test_slices_up_to_the_end(offset, size):
+    assert Slice(Bytes(b"abc"), offset, size).read() == b"abc"[offset : offset + size]
+
+
+def test_ranges_of_neighbours_are_joined():
+    pieces = [(0, Bytes(b"a" * 10)), (10, Bytes(b"b" * 5)), (16, Bytes(b"c")), (17, Bytes(b"d"))]
+    assert list(Composite(30, pieces).data_ranges()) == [(0, 15), (16, 2)]
+
+
+@pytest.mark.parametrize("ranges", [[], [(0, b"x")], [(0, b"x"), (400_000, b"y")], [(999_990, b"z" * 10)]])
+def test_progress_comes_to_the_end_whatever_the_holes(tmp_path, ranges):
+    steps = []
+
+    class Counting:
+        def advance(self, count):
+            steps.append(count)
+
+    content = Composite(1_000_000, [(offset, Bytes(data)) for offset, data in ranges])
+    with Outputs() as outputs:
+        write_sparse(content, outputs.file(tmp_path / "f"), Counting())
+    assert sum(steps) == 1_000_000

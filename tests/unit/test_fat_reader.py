@@ -1,5 +1,6 @@
 """The FAT reader against damage: every one is a FormatError that names the place, never a loop or another exception."""
 
+import itertools
 import struct
 
 import pytest
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 from imagekit.content import Bytes, Content
 from imagekit.errors import FormatError
 from imagekit.formats import fat
+from imagekit.formats.fat import chains
 from imagekit.formats.fat.layout import LONG_RECORD, RECORD
 from imagekit.formats.fat.names import long_records
 from imagekit.tree import File, Tree
@@ -325,3 +327,75 @@ def test_noise_is_no_file_system(data):
 
 def test_the_records_are_32_bytes():
     assert RECORD.size == LONG_RECORD.size == 32
+
+
+def u16(offset, value):
+    return (offset, struct.pack("<H", value))
+
+
+SECOND_TABLE = PLAN.geometry.fat_offset(1)
+
+
+@pytest.mark.parametrize("flags", [0x00, 0x01, 0x0F, 0x80])
+def test_the_first_table_counts_unless_the_flags_say_another(flags):
+    """Their low bits mean something only with 0x80: no mirroring."""
+    ruin = (SECOND_TABLE + 8, b"\xff" * 400)
+    assert fat.read(Patched(IMAGE, [u16(40, flags), ruin]))["two"].content.read() == b"o" * 2000
+
+
+def test_the_table_that_the_flags_name_counts():
+    ruin = (TABLE + 8, b"\xff" * 400)
+    assert fat.read(Patched(IMAGE, [u16(40, 0x81), ruin]))["two"].content.read() == b"o" * 2000
+    with pytest.raises(FormatError, match="table 2 is the active one of 2"):
+        fat.read(Patched(IMAGE, [u16(40, 0x82)]))
+
+
+@pytest.mark.parametrize(("signature", "serial", "label"), [(0x29, 1, True), (0x28, 1, False), (0x00, 0, False)])
+def test_what_the_extended_boot_signature_tells(signature, serial, label):
+    """0x28: a serial number stands behind it, and no label."""
+    boot = fat.read_volume(Patched(IMAGE, [(66, bytes([signature]))])).boot
+    assert (boot.volume_id, boot.label) == (serial, "DAMAGE" if label else "")
+
+
+def test_a_table_has_entries_for_all_clusters_and_the_two_before():
+    """The last sectors that can be: one cluster more, and the table lacks an entry."""
+    geometry = PLAN.geometry
+    entries = geometry.fat_sectors * geometry.sector_size * 8 // 32
+    per_cluster = geometry.cluster_size // geometry.sector_size
+
+    def reading(clusters):
+        sectors = geometry.data_sector + clusters * per_cluster
+        patches = [u16(19, 0), (32, struct.pack("<L", sectors))]
+        return fat.read_volume(Patched(IMAGE, patches, size=sectors * geometry.sector_size)).boot.geometry
+
+    assert reading(entries - 2).cluster_count == entries - 2
+    for clusters in (entries - 1, entries, entries + 1):
+        with pytest.raises(FormatError, match=f"room for {entries:,} entries, {clusters:,} clusters need"):
+            reading(clusters)
+
+
+@pytest.mark.parametrize(("clusters", "kind"), [(4084, 12), (4085, 16), (65524, 16)])
+def test_the_number_of_clusters_tells_the_kind(clusters, kind):
+    """The borders are those of Microsoft's specification: 4085 clusters have 16-bit entries."""
+    sector = bytearray(512)
+    names = b"\xeb\x3c\x90", b"TEST"
+    struct.pack_into("<3s8sHBHBHHBHHHLL", sector, 0, *names, 512, 1, 1, 1, 512, 0, 0xF8, 256, 1, 1, 0, 0)
+    struct.pack_into("<L", sector, 32, 1 + 256 + 32 + clusters)
+    sector[510:] = b"\x55\xaa"
+    assert fat.read_volume(Bytes(bytes(sector).ljust((289 + clusters) * 512, b"\0"))).boot.geometry.kind == kind
+
+
+def test_pages_of_the_table_are_not_kept_without_end(monkeypatch):
+    """Memory does not grow with the table: chains that go to and fro over it read its pages again."""
+    monkeypatch.setattr(chains, "_PAGE", 16)
+    monkeypatch.setattr(chains, "_KEPT_PAGES", 4)
+    made = []
+    load = chains.Chains._load
+    monkeypatch.setattr(chains.Chains, "_load", lambda self, first: made.append(self) or load(self, first))
+    places = [100 + 37 * index % 1000 for index in range(60)]
+    patches = [table(one, after) for one, after in itertools.pairwise([*places, END])]
+    size = len(places) * PLAN.geometry.cluster_size
+    patches += [*first_cluster("two", places[0]), size_of("two", size)]
+    fat.read(Patched(IMAGE, patches))
+    assert len(made) > 30
+    assert len(made[0]._pages) <= 4

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagekit import interrupts
 from imagekit.content import Bytes, Composite
 from imagekit.errors import ImagekitError, InputError, OutputError, PlanError
 from imagekit.formats import folder
@@ -379,3 +380,32 @@ def test_any_tree_comes_back(tmp_path_factory: pytest.TempPathFactory, tree: Tre
     place = tmp_path_factory.mktemp("any") / "out"
     folder.extract(tree, place)
     assert by_inode(folder.read(place)) == by_inode(tree)
+
+
+def test_directories_get_their_modes_from_the_innermost_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """A directory that nobody may enter is closed when all in it is done; root would not notice."""
+    tree = Tree.of([Directory(path="a", mode=0), Directory(path="a/b", mode=0o500), Directory(path="a/b/c", mode=0)])
+    closed: list[str] = []
+    chmod = Path.chmod
+
+    def watched(place: Path, mode: int) -> None:
+        closed.append(place.name)
+        chmod(place, mode)
+
+    monkeypatch.setattr(Path, "chmod", watched)
+    folder.extract(tree, tmp_path / "x")
+    monkeypatch.undo()
+    assert [name for name in closed if name in "abc"] == ["c", "b", "a"]
+
+
+def test_no_interrupt_comes_while_a_folder_is_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    put, holds = folder.put_in_place, []
+
+    def watched(*arguments: Path) -> None:
+        holds.append(interrupts._State.holds)
+        put(*arguments)
+
+    monkeypatch.setattr(folder, "put_in_place", watched)
+    folder.extract(Tree.of([Directory(path="d")]), tmp_path / "x")
+    assert holds == [1]
+    assert interrupts._State.holds == 0

@@ -302,3 +302,40 @@ def test_damaged_images_never_do_worse_than_a_format_error(
         return
     for partition in found.partitions:
         assert partition.offset + partition.size <= content.size
+
+
+@pytest.mark.parametrize("what", ["guid", "type_guid"])
+def test_no_guid_of_a_partition_is_zeros(what: str) -> None:
+    with pytest.raises(PlanError, match="a GUID of zeros means an unused entry"):
+        disk(part(0, 64, 8, **{what: uuid.UUID(int=0)})).content()
+
+
+@pytest.mark.parametrize("size", [128, 256, 512])
+def test_entries_may_be_longer_than_what_is_known_of_them(size: int) -> None:
+    """UEFI: SizeOfPartitionEntry is 128 times a power of two; what lies behind the first 128 bytes is not looked at."""
+    raw = image(smartos())
+    for header, array in ((512, 1024), ((SECTORS - 1) * 512, (SECTORS - 33) * 512)):
+        entries = [bytes(raw[array + index * 128 :][:128]) for index in range(9)]
+        spread = b"".join(entry.ljust(size, b"\xee") for entry in entries)
+        raw[array : array + len(spread)] = spread
+        raw[header + 84 : header + 92] = struct.pack("<II", size, zlib.crc32(spread))
+        crc = zlib.crc32(raw[header : header + 16] + bytes(4) + raw[header + 20 : header + 92])
+        raw[header + 16 : header + 20] = struct.pack("<I", crc)
+    found = reading(raw)
+    named = [(0, "loader"), (1, "boot"), (2, "root"), (8, "reserved")]
+    assert [(one.index, one.name) for one in found.partitions] == named
+
+
+def test_a_backup_that_says_something_else_is_noted() -> None:
+    """Both tables are sound, and differ: some tool changed but one of them."""
+    raw = image(smartos())
+    array, header = (SECTORS - 33) * 512, (SECTORS - 1) * 512
+    raw[array + 2 * 128 + 56 : array + 2 * 128 + 58] = b"R\0"
+    raw[header + 88 : header + 92] = struct.pack("<I", zlib.crc32(raw[array : array + 9 * 128]))
+    raw[header + 16 : header + 20] = struct.pack(
+        "<I", zlib.crc32(raw[header : header + 16] + bytes(4) + raw[header + 20 : header + 92])
+    )
+    found = reading(raw)
+    assert found.notes == ("the backup partition table differs from the primary one",)
+    assert found.partitions[2].name == "root"
+    assert reading(image(smartos())).notes == ()

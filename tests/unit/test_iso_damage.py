@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from imagekit.content import Bytes, Composite
 from imagekit.errors import FormatError
 from imagekit.formats import iso
-from imagekit.formats.iso import rock_ridge
+from imagekit.formats.iso import el_torito, rock_ridge
 from imagekit.formats.iso.layout import DirectoryRecord, both_32
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
@@ -250,3 +250,50 @@ def test_boot_images_that_are_no_files(media, count, size):
     boot = iso.read_volume(Bytes(image, "x.iso")).boot[0]
     assert boot.path == ""
     assert boot.content.size == (size or len(image) - sector * SECTOR)
+
+
+def test_names_end_with_the_entry_that_is_not_continued():
+    image = hostile(name_entry(b"first", 1) + name_entry(b"second") + name_entry(b"third") + PX)
+    assert "firstsecond" in iso.read(image)
+
+
+def test_empty_files_without_serial_numbers_are_not_one_file():
+    """They share block and size, and their writers count links of their own; those with data at one place are one."""
+    without = rock_ridge.posix_attributes(0o100644, 2, 0, 0, 1)[:-8]
+    without = without[:2] + bytes((len(without),)) + without[3:]
+    empty = iso.read(hostile(without, without, extents=((30, 0),)))
+    assert [type(empty[path]) for path in ("0a", "1a")] == [File, File]
+    full = iso.read(hostile(without, without, extents=((30, 5),)))
+    assert [type(full[path]) for path in ("0a", "1a")] == [File, HardLink]
+    serial = rock_ridge.posix_attributes(0o100644, 2, 0, 0, 7)
+    assert isinstance(iso.read(hostile(serial, serial, extents=((30, 0),)))["1a"], HardLink)
+
+
+@pytest.mark.parametrize("lengths", [(1000, 1048), (1000, 1049), (1000, 1047), (2048, 1), (1, 2048)])
+def test_no_continuation_crosses_the_end_of_a_sector(lengths):
+    area = rock_ridge.ContinuationArea()
+    places = [area.place(bytes([index + 1]) * length) for index, length in enumerate(lengths)]
+    data = area.pack()
+    assert len(data) == len(area.sectors) * SECTOR
+    for index, ((sector, offset), length) in enumerate(zip(places, lengths, strict=True)):
+        assert offset + length <= SECTOR
+        start = sector * SECTOR + offset
+        assert data[start : start + length] == bytes([index + 1]) * length
+    assert len(area.sectors) == (1 if sum(lengths) <= SECTOR else 2)
+
+
+@pytest.mark.parametrize("platforms", [(0,), (0, 0), (0, 0xEF), (0, 0xEF, 0xEF), (0, 0xEF, 0, 0xEF), (0, 1, 2, 0xEF)])
+def test_only_the_last_section_of_a_boot_catalog_says_that_it_is(platforms):
+    """El Torito 2.3: header indicator 0x90 where more headers follow, 0x91 in the final one."""
+    data = el_torito.pack_catalog(
+        [el_torito.CatalogEntry(platform=one, sector=30 + index, load_sectors=4) for index, one in enumerate(platforms)]
+    )
+    records = [data[at : at + 32] for at in range(64, len(data), 32)]
+    indicators, at = [], 0
+    while at < len(records) and records[at][0]:
+        indicators.append(records[at][0])
+        at += 1 + int.from_bytes(records[at][2:4], "little")
+    assert indicators == [0x90] * (len(indicators) - 1) + [0x91] * (len(indicators) > 0)
+    assert [one.sector for one in el_torito.parse_catalog(data.ljust(2048, b"\0"))] == [
+        30 + index for index in range(len(platforms))
+    ]

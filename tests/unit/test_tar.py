@@ -392,3 +392,35 @@ def test_garbage_is_a_format_error(data: bytes) -> None:
         return
     with pytest.raises(FormatError):
         opened(data)
+
+
+@pytest.mark.parametrize("number", [0, 1, 8**7 - 1])
+def test_device_numbers_that_fit_stand_in_the_header(number: int) -> None:
+    raw = tar.plan(Tree.of([Special(path="c", type="c", major=number, minor=number)])).read()
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        (info,) = archive.getmembers()
+    assert (info.name, info.devmajor, info.devminor) == ("c", number, number)
+
+
+@pytest.mark.parametrize("device", [(8**7, 0), (0, 8**7), (-1, 0), (0, -1), (1 << 32, 1)])
+def test_device_numbers_that_do_not_fit_are_refused(device: tuple[int, int]) -> None:
+    with pytest.raises(PlanError, match="cannot hold the device number") as failure:
+        tar.plan(Tree.of([Special(path="c", type="b", major=device[0], minor=device[1])]))
+    assert failure.value.where == "/c"
+
+
+@pytest.mark.parametrize("length", [97, 98, 99, 100, 101, 155, 156])
+@pytest.mark.parametrize("kind", [Directory, Symlink])
+def test_last_names_about_as_long_as_the_field(length: int, kind: type[Entry]) -> None:
+    path = "d/" + "n" * length
+    entry = Directory(path=path) if kind is Directory else Symlink(path=path, target="t")
+    raw = tar.plan(Tree.of([Directory(path="d"), entry])).read()
+    with tarfile.open(fileobj=io.BytesIO(raw)) as archive:
+        assert archive.getnames() == ["d", path]
+    offset = 0
+    while any(
+        raw[offset : offset + 512]
+    ):  # no header has an empty name beside its prefix: not all programs join the two then
+        prefix = raw[offset + 345 : offset + 500].rstrip(b"\0")
+        assert raw[offset : offset + 100].strip(b"\0"), prefix
+        offset += 512 + -(-int(raw[offset + 124 : offset + 135], 8) // 512) * 512

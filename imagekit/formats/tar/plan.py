@@ -65,6 +65,8 @@ def _header(inode: Entry, path: str, size: int, hard_link: str | None) -> bytes:
         kind, target = layout.SYMLINK, inode.target
     elif isinstance(inode, Special) and inode.type in _TYPE_FLAGS:
         kind, major, minor = _TYPE_FLAGS[inode.type], inode.major, inode.minor
+        if not (0 <= major <= _LARGEST_ID and 0 <= minor <= _LARGEST_ID):
+            raise PlanError(f"a tar archive cannot hold the device number {major},{minor}", where=f"/{path}")
     else:
         raise PlanError("a tar archive cannot hold a socket", where=f"/{path}")
     split = _split(name)
@@ -75,7 +77,6 @@ def _header(inode: Entry, path: str, size: int, hard_link: str | None) -> bytes:
         or max(len(inode.user), len(inode.group)) > layout.OWNER_SIZE
         or not (0 <= inode.uid <= _LARGEST_ID and 0 <= inode.gid <= _LARGEST_ID)
         or not (size <= _LARGEST_NUMBER and 0 <= inode.mtime <= _LARGEST_NUMBER)
-        or max(major, minor) > _LARGEST_ID
     ):
         return _pax_header(replace(inode, path=path), kind, size, target)
     prefix, short = split
