@@ -6,6 +6,7 @@ import os
 import re
 import shutil
 import threading
+from pathlib import Path
 
 import pytest
 import workspace
@@ -274,11 +275,16 @@ def test_removing_takes_the_menu_first(ws, monkeypatch):
     make(ws, None, platform(ws, NEWER))
     folder = ws / "output-pxe"
     menus = []
-    remove = publish.remove
-    monkeypatch.setattr(
-        publish, "remove", lambda *arguments: (menus.append((folder / "smartos.ipxe").read_text()), remove(*arguments))
-    )
+    rename = Path.rename
+
+    def watched(path, target):
+        if path == folder / f"os/{NEWER}":
+            menus.append((folder / "smartos.ipxe").read_text())
+        return rename(path, target)
+
+    monkeypatch.setattr(Path, "rename", watched)
     make(ws, remove=(Stamp(NEWER),))
+    assert len(menus) == 1
     assert NEWER not in menus[0]
 
 

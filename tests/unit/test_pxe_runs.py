@@ -237,13 +237,32 @@ class TestRemoving:
             f"imagekit: warning: output-pxe/os/{OLDER} is in no menu, imagekit did not put it there\n"
         )
 
-    def test_what_a_killed_run_left_is_in_nobodys_way(self, ws):
+    @pytest.mark.parametrize("moment", ["output.put_in_place", "publish.put_image", "output.remove"])
+    def test_what_a_killed_run_left_is_removed_and_said(self, ws, moment):
+        """Killed between two renames, while files are written, or while the old platform's files are removed."""
         make(ws, None, platform(ws, OLDER))
-        left = ws / f"output-pxe/os/.{OLDER}.removed"
-        (left / "platform").mkdir(parents=True)
-        (left / "platform/unix").write_text("x")
-        make(ws, remove=(Stamp(OLDER),))
-        assert [path.name for path in (ws / "output-pxe/os").iterdir()] == [STAMP]
+        program = (
+            "import os, signal, sys\n"
+            "from imagekit import output\n"
+            "from imagekit.__main__ import main\n"
+            "from imagekit.media.pxe import publish\n"
+            f"{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+            "sys.exit(main())\n"
+        )
+        arguments = ["--platform", platform(ws, NEWER), "--remove", OLDER]
+        command = [sys.executable, "-c", program, "pxe", *arguments]
+        assert subprocess.run(command, cwd=ws, capture_output=True, check=False).returncode == -9
+        folder = ws / "output-pxe"
+        left = [name for name in files(folder) if "partial" in name]
+        assert left
+        done = imagekit("--platform", ws / f"output/platform-{NEWER}", cwd=ws)
+        assert done.returncode == 0, done.stderr
+        assert "removed what an earlier run left: " in done.stderr
+        assert not list(folder.rglob(".*"))
+        if (folder / "os" / OLDER).exists():
+            make(ws, remove=(Stamp(OLDER),))
+        assert sorted(path.name for path in (folder / "os").iterdir()) == [STAMP, NEWER]
+        check_sums(folder)
 
     def test_an_interrupt_meanwhile_leaves_nothing(self, ws):
         """It comes when the index is written: from then on, what goes is gone before the run ends."""

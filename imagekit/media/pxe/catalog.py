@@ -11,6 +11,7 @@ LAYOUTS = ("smartos", "triton")
 UEFI = ("iso", "multiboot2")
 """What UEFI machines boot by: an ISO image as a disc, or the kernel itself by an iPXE that has multiboot 2."""
 
+PLATFORMS = "os"
 IMAGES = "iso"
 """Where the images for UEFI machines lie."""
 
@@ -20,7 +21,7 @@ BOOTFS = "bootfs"
 
 def platform_folder(stamp: str) -> str:
     """Return the folder of a platform."""
-    return f"os/{stamp}"
+    return f"{PLATFORMS}/{stamp}"
 
 
 def image_path(stamp: str, sha256: str) -> str:

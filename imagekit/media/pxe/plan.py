@@ -107,7 +107,7 @@ class Plan:
         outputs.folder_that_stays(self.output)
         for name in self.folders:
             outputs.folder(self.output / name)
-        for name in self.files:
+        for name in (*self.images, *self.files):
             outputs.file(self.output / name)
 
     def write(self) -> list[Product]:
@@ -128,9 +128,10 @@ class Plan:
                     output = outputs.file(self.output / path)
                     for block in content.blocks():
                         output.write(block)
-                # The new index names no more what goes: from here on, all of it happens.
-                until_removed.enter_context(held())
-            publish.remove(self.output, self.gone)
+                for path in self.gone:
+                    outputs.remove(self.output / path)
+                until_removed.enter_context(held())  # until the folders that are empty then are gone, too
+            publish.remove_empty_above(self.output, self.gone)
         seconds = clock.monotonic() - started
         return [
             Product(self.output / path, file.size, file.sha256, seconds)

@@ -4,7 +4,6 @@ import contextlib
 import errno
 import fcntl
 import os
-import shutil
 import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -13,8 +12,8 @@ from imagekit.content import Composite, Content, DiskFile, Slice, data_runs, wri
 from imagekit.disk import make_folders_above, remove_empty, reporting_errors
 from imagekit.errors import OutputError, PlanError
 from imagekit.interrupts import held
-from imagekit.media.pxe.catalog import INDEX
-from imagekit.output import OutputFile, OutputFolder
+from imagekit.media.pxe.catalog import BOOTFS, IMAGES, INDEX, PLATFORMS
+from imagekit.output import OutputFile, OutputFolder, Outputs
 
 FICLONE = 0x40049409
 """The ioctl that makes a file share the blocks of another until one of them changes (linux/fs.h)."""
@@ -41,6 +40,7 @@ def locked(directory: Path, waiting: Callable[[], None] | None = None) -> Iterat
         with held(), reporting_errors(directory):
             made = make_folders_above(directory / INDEX)
         descriptor = _lock(directory, waiting)
+        _clear(directory)
         yield
     finally:
         remove_empty(made)  # with the lock still on it, so that nobody begins to fill it
@@ -62,6 +62,12 @@ def _lock(directory: Path, waiting: Callable[[], None] | None) -> int:
             os.close(descriptor)
             raise
         os.close(descriptor)
+
+
+def _clear(directory: Path) -> None:
+    """Remove what runs that were killed left: before planning, for it may be hard links, which count in a source."""
+    for name in ("", PLATFORMS, IMAGES, BOOTFS, "boot", "dhcp"):
+        Outputs().clear(directory / name)
 
 
 def _wait_for(descriptor: int, directory: Path, waiting: Callable[[], None] | None) -> None:
@@ -150,22 +156,7 @@ def _hard_link(source: Path, target: Path) -> bool:
     return True
 
 
-def remove(directory: Path, paths: Iterable[str]) -> None:
-    """Remove files and folders that nothing names any more; a folder disappears at once, then its files."""
+def remove_empty_above(directory: Path, paths: Iterable[str]) -> None:
+    """Remove the folders in which removed files and folders lay, where nothing else is in them."""
     for name in paths:
-        path = directory / name
-        try:
-            if path.is_dir() and not path.is_symlink():
-                old = path.with_name(f".{path.name}.removed")
-                shutil.rmtree(old, ignore_errors=True)
-                path.rename(old)
-                shutil.rmtree(old)
-            else:
-                path.unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"cannot remove: {error.strerror}", where=str(path)) from error
-    for name in paths:
-        for parent in (directory / name).relative_to(directory).parents:
-            if parent != Path():
-                with contextlib.suppress(OSError):  # not empty
-                    (directory / parent).rmdir()
+        remove_empty([directory / parent for parent in Path(name).parents if parent != Path()])
