@@ -47,11 +47,13 @@ def command(
       imagekit verify --complete usr/vm --complete usr/img
     """
     from imagekit.manifest import report  # noqa: PLC0415 - keeps --help quick
-    from imagekit.manifest.sources import read_manifests, workspace_manifests, workspace_protos  # noqa: PLC0415
+    from imagekit.manifest.sources import outdated, read_manifests, workspace_manifests, workspace_protos  # noqa: PLC0415
     from imagekit.platform import checks  # noqa: PLC0415
     from imagekit.platform.request import find_config  # noqa: PLC0415
 
-    directives = read_manifests(manifests or workspace_manifests(root))
+    sources = manifests or workspace_manifests(root)
+    options.warn(outdated(sources))
+    directives = read_manifests(sources)
     areas = protos or workspace_protos(root)
     found = checks.check(
         directives, areas, find_config(root, config), root, complete=complete, modes=modes, is_any=bool(manifests)

@@ -41,7 +41,11 @@ def _parse(text: str, kind: str, where: str, problems: list[str]) -> dict[str, i
         if not line.strip() or line[0] in "+-#":
             continue
         fields = line.split(":")
-        if len(fields) != _FIELDS[kind]:
+        if line[0] == "\ufeff":
+            problems.append(f"{where}:{number}: found a byte order mark: save the file as plain UTF-8")
+        elif line[:7] in {"<<<<<<<", "|||||||", "=======", ">>>>>>>"}:
+            problems.append(f"{where}:{number}: found a marker of an unfinished merge: {line[:7]}")
+        elif len(fields) != _FIELDS[kind]:
             problems.append(f"{where}:{number}: found {len(fields)} fields, expected {_FIELDS[kind]}, as in {kind}(5)")
         elif not fields[0]:
             problems.append(f"{where}:{number}: found no name, expected one before the first colon")

@@ -122,6 +122,10 @@ def split_comment(line: str) -> tuple[str, str]:
 def _trouble(fields: list[str]) -> str:
     """Say what is wrong with the fields of a line that is no directive."""
     kind = fields[0]
+    if kind[0] == "\ufeff":
+        return "found a byte order mark, expected a line that starts without: save the file as plain UTF-8"
+    if kind[:7] in {"<<<<<<<", "|||||||", "=======", ">>>>>>>"}:
+        return f"found {kind[:7]}, a marker of an unfinished merge: choose between its sides, and take the markers out"
     if kind not in KIND_NAMES:
         return f"found {kind!r} as kind, expected f, d, s or h"
     if kind in "sh":
@@ -163,6 +167,9 @@ def _directive(fields: list[str], text: str, file: str, line: int) -> Directive 
 def parse(text: str, file: str) -> Parsed:
     """Read the text of a manifest; `file` is its name for messages.  Bad lines are among the result, not an error."""
     result = Parsed(file, [], [], [])
+    if text[:2] == "\udcff\udcfe":
+        result.bad.append(BadLine("found UTF-16, expected UTF-8: save the file as plain UTF-8", "", file, 1))
+        return result
     suspicious = _CONTROL.search(text) is not None
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip(" \t\r")

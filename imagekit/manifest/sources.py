@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from imagekit.errors import InputError
@@ -81,6 +81,34 @@ def workspace_manifests(root: Path, names: Sequence[str] = MANIFESTS) -> list[Pa
         where=str(root),
         hint="name one, or run inside a smartos-live workspace",
     )
+
+
+_SOURCES = {
+    "manifest.gen": (
+        "manifest.d/*",
+        "man/manifest",
+        "src/manifest",
+        "projects/illumos/manifest",
+        "projects/illumos-extra/manifest",
+        "projects/local/*/manifest",
+    ),
+    "boot.manifest.gen": ("boot.manifest.d/*", "projects/illumos/boot.manifest"),
+}
+"""What smartos-live's Makefile makes its manifests of."""
+
+
+def outdated(manifests: Iterable[Path]) -> Iterator[str]:
+    """Yield a warning for each manifest of a workspace that is older than what `gmake manifest` makes it of."""
+    for manifest in manifests:
+        try:
+            made = manifest.stat().st_mtime_ns
+            sources = [path for glob in _SOURCES.get(manifest.name, ()) for path in manifest.parent.glob(glob)]
+            newer = sorted(str(path) for path in sources if path.stat().st_mtime_ns > made)
+        except OSError:
+            continue
+        if newer:
+            more = f" and {len(newer) - 1} more" if len(newer) > 1 else ""
+            yield f"{manifest} is older than {newer[0]}{more}: run `gmake manifest`"
 
 
 def workspace_protos(root: Path) -> list[Path]:

@@ -133,7 +133,7 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
     root_password, password_warnings = _set_password(tree, chosen, inputs)
     git_status, git_warnings = versions.git_status(inputs.root, time)
     put_file(tree, BUILD_VERSION, Bytes(git_status.encode(), "git state"), time=time)
-    release = versions.release_text(inputs.stamp, git_status)
+    release = versions.release_text(inputs.stamp, git_status, time)
     put_file(tree, RELEASE, Bytes(release.encode(), "generated /etc/release"), time=time)
     require_kernel(tree)
     sizes = Sizes(

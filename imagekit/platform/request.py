@@ -8,7 +8,7 @@ from pathlib import Path
 from imagekit.clock import Stamp, undated
 from imagekit.errors import InputError
 from imagekit.formats.gzip import Level
-from imagekit.manifest.sources import MANIFESTS, workspace_manifests, workspace_protos
+from imagekit.manifest.sources import MANIFESTS, outdated, workspace_manifests, workspace_protos
 from imagekit.platform.config import NAME, Config, read_config
 from imagekit.platform.hooks import NAMES
 
@@ -69,7 +69,7 @@ def find_inputs(request: Request, names: Sequence[str] = MANIFESTS) -> Inputs:
         stamp=stamp,
         version=_first_line(version_file) if version_file.is_file() else "",
         config=find_config(root, request.config),
-        warnings=(*warnings, *undated(stamp)),
+        warnings=(*warnings, *undated(stamp), *outdated(manifests)),
         level=request.level,
     )
 

@@ -8,7 +8,7 @@ from imagekit.clock import Stamp, build_time
 from imagekit.content import Content
 from imagekit.formats import gzip, tar
 from imagekit.manifest.resolve import resolve
-from imagekit.manifest.sources import read_manifests, workspace_manifests, workspace_protos
+from imagekit.manifest.sources import outdated, read_manifests, workspace_manifests, workspace_protos
 from imagekit.output import Outputs
 from imagekit.platform.request import proto_stamp
 from imagekit.product import Product, write_product
@@ -90,7 +90,8 @@ def plan(request: Request) -> Plan:
     """
     protos = request.protos or workspace_protos(request.root)
     time = build_time(request.stamp or proto_stamp(protos))
-    tree, warnings = shipped_tree(request.manifests or workspace_manifests(request.root), protos, time=time)
+    manifests = request.manifests or workspace_manifests(request.root)
+    tree, warnings = shipped_tree(manifests, protos, time=time)
     return Plan(
         output=request.output,
         compress=request.output.suffix != ".tar",
@@ -98,7 +99,7 @@ def plan(request: Request) -> Plan:
         time=time,
         tree=tree,
         archive=tar.plan(tree, request.output.name.removesuffix(".gz")),
-        warnings=warnings,
+        warnings=(*outdated(manifests), *warnings),
     )
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import time as clock
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +23,8 @@ def git_status(root: Path, time: int) -> tuple[str, list[str]]:
 
     `time` (seconds since 1970) stands in for the date of a folder that git knows nothing of.
     """
-    records, warnings = [], []
+    records: list[dict[str, str]] = []
+    warnings = [f"{folder}: gitstatus.json leaves out this repository: {why}" for folder, why in _left_out(root)]
     is_workspace = (root / ".git").exists() or (root / "projects").is_dir()
     for folder, name in _folders(root):
         record = _record(folder, name)
@@ -43,6 +45,18 @@ def _folders(root: Path) -> Iterator[tuple[Path, str]]:
         for folder in sorted(local.iterdir()):
             if folder.is_dir():
                 yield folder, folder.name
+
+
+def _left_out(root: Path) -> Iterator[tuple[Path, str]]:
+    """Yield the repositories of a workspace that gitstatus.json does not name, and why."""
+    if not (root / "projects").is_dir():
+        return
+    named = {root / place for place, _ in _REPOSITORIES} | {root / "projects/local"}
+    for folder in sorted(one for one in named if not one.is_dir() and one.name != "local"):
+        yield folder, "it is not here"
+    for folder in sorted((root / "projects").iterdir()):
+        if folder not in named and (folder / ".git").exists():
+            yield folder, "only illumos, illumos-extra and those in local are looked at"
 
 
 def _record(folder: Path, name: str) -> dict[str, str] | None:
@@ -83,7 +97,14 @@ def _environment(folder: Path) -> dict[str, str]:
     return kept | {"GIT_CEILING_DIRECTORIES": str(folder.resolve().parent)}
 
 
-def release_text(stamp: Stamp, status: str) -> str:
-    """Return /etc/release for a build stamp and the text of gitstatus.json."""
-    title = f"SmartOS {stamp.text} x86_64"
-    return f"{title:^64}".rstrip() + f"\n\n  Built with the following components:\n\n{status}"
+def release_text(stamp: Stamp, status: str, time: int) -> str:
+    """Return /etc/release for a build stamp and the text of gitstatus.json, as smartos-live's build_etcrelease does.
+
+    `time` (seconds since 1970) gives the year of the copyright.
+    """
+    year = clock.gmtime(time).tm_year
+    return (
+        f"{'':21}SmartOS {stamp.text} x86_64\n"
+        f"{'':20}Copyright {year} Edgecast Cloud LLC.\n\n"
+        f"  Built with the following components:\n\n{status}"
+    )

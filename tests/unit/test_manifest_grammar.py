@@ -183,3 +183,19 @@ def test_no_control_character_stands_in_a_line(code: int):
 def test_only_a_directory_is_the_root():
     assert [only(f"d {path} 0755 root sys").path for path in (".", "/")] == ["", ""]
     assert (only("f . 0644 root sys").path, only("s .=x").path) == (".", ".")
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "says"),
+    [
+        ("\ufefff a 0644 root sys\n", 1, "found a byte order mark"),
+        ("\ufeff# head\nf a 0644 root sys\n", 1, "found a byte order mark"),
+        ("\udcff\udcfef\0 \0", 1, "found UTF-16, expected UTF-8"),
+        ("f a 0644 root sys\n<<<<<<< HEAD\nf b 0644 root sys\n", 2, "found <<<<<<<, a marker of an unfinished merge"),
+        ("f a 0644 root sys\n=======\n", 2, "found =======, a marker of an unfinished merge"),
+        (">>>>>>> 2cf5002 (Keep)\n", 1, "found >>>>>>>, a marker of an unfinished merge"),
+    ],
+)
+def test_what_editors_and_merges_leave(text: str, line: int, says: str):
+    (bad,) = parse(text, "m").bad
+    assert (bad.line, bad.what[: len(says)]) == (line, says)
