@@ -1,5 +1,6 @@
 """`imagekit run` with the real QEMU: how guests end, names that mean something to QEMU, streams that are not there."""
 
+import os
 import subprocess
 import sys
 
@@ -87,3 +88,40 @@ def test_keys_come_from_a_pipe(tmp_path):
     done = subprocess.run([*RUN, image], input=b"\x01x", capture_output=True, check=False)
     assert done.returncode == 0
     assert done.stderr.decode().splitlines()[-1] == "imagekit: the machine was ended here (Ctrl-A X, or QEMU's monitor)"
+
+
+@pytest.fixture
+def small(tmp_path, need):
+    """Return a command, and its environment, in which TMPDIR has 700 KiB; skip the test where that needs more rights."""
+    need("unshare", "mount")
+    folder = tmp_path / "small"
+    folder.mkdir()
+    command = ["unshare", "-m", "sh", "-c", 'mount -t tmpfs -o size=700k none "$TMPDIR" && exec "$@"', "sh"]
+    environment = os.environ | {"TMPDIR": str(folder)}
+    if subprocess.run([*command, "true"], env=environment, capture_output=True, check=False).returncode:
+        pytest.skip("needs the right to mount")
+    return command, environment
+
+
+def test_a_disk_that_is_full_stops_no_guest_in_silence(tmp_path, small):
+    """The guest is told, goes on (here: switches the machine off), and the last lines say why."""
+    writes = bytes.fromhex(
+        "31c08ed8"  # xor ax, ax; mov ds, ax
+        "b93c00"  # mov cx, 60
+        "51be2c7c"  # again: push cx; mov si, packet
+        "b80043b280cd13"  # mov ax, 0x4300; mov dl, 0x80; int 0x13 (write by the packet)
+        "668306347c40"  # add dword [packet.lba], 64
+        "59e2ec"  # pop cx; loop again
+    )
+    code = writes + SWITCHES_OFF
+    code = code.ljust(0x2C, b"\x90") + bytes.fromhex("10004000007c00000008000000000000")  # 64 sectors from LBA 2048
+    image = boot_sector(tmp_path / "x", code)
+    os.truncate(image, 8 << 20)
+    command, environment = small
+    done = subprocess.run(
+        [*command, *RUN, image], env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    last = done.stderr.splitlines()[-2:]
+    assert "disk failed: No space left on device" in last[0]
+    assert last[1] == "imagekit: the guest switched the machine off"

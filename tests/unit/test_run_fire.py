@@ -267,8 +267,12 @@ class TestLastLine:
             ((*TELL, "tell('SHUTDOWN', reason='of tomorrow')"), ["the machine was ended"]),
             ((*TELL, "monitor.sendall(b'[' * 5000 + b'\\n5\\n\\xff\\n{')"), ["the machine was ended"]),
             (
-                (*TELL, "tell('BLOCK_IO_ERROR', nospace=True)", "tell('SHUTDOWN', reason='host-ui')"),
-                ["no space was left", "the machine's window was closed"],
+                (
+                    *TELL,
+                    "tell('BLOCK_IO_ERROR', reason='No space left on device')",
+                    "tell('SHUTDOWN', reason='host-ui')",
+                ),
+                ["disk failed: No space left on device", "the machine's window was closed"],
             ),
             (("sys.stderr.write('one\\ntwo\\n')",), ["one", "two", "the machine was ended"]),
             (("sys.exit(35)",), ["the guest ended the machine with 17"]),

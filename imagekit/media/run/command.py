@@ -254,8 +254,8 @@ def _result(ending: Ending, scratch: Scratch) -> list[str]:
         hints = (hint for word, hint in _HINTS.items() if word in messages.lower())
         raise ImagekitError(f"QEMU {how}" + (f": {messages}" if messages else ""), hint=next(hints, None))
     told = messages.splitlines()
-    if ending.no_space:
-        told.append(f"no space was left in {scratch.folder.parent} for what the guest wrote: set TMPDIR to another")
+    if ending.disk_error:
+        told.append(f"the machine's disk failed: {ending.disk_error}; what is written to it goes to TMPDIR")
     return [*told, _REASONS.get(ending.reason, "the machine was ended")]
 
 

@@ -37,11 +37,11 @@ class Scratch:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """How QEMU ended: its status; the reason in QMP's words, "" for none; whether a disk of the guest's was full."""
+    """How QEMU ended: its status; the reason in QMP's words, "" for none; what a disk of the guest's failed with."""
 
     status: int
     reason: str = ""
-    no_space: bool = False
+    disk_error: str = ""
 
 
 class Process:
@@ -78,14 +78,15 @@ class Process:
     def wait(self) -> Ending:
         """Wait for its end."""
         status = self._process.wait()
-        reason, no_space = "", False
+        reason = disk_error = ""
         for event in self._told():
             data = event.get("data")
             if isinstance(data, dict):
-                no_space = no_space or bool(data.get("nospace"))
-                if event.get("event") == "SHUTDOWN":
+                if event.get("event") == "BLOCK_IO_ERROR":
+                    disk_error = str(data.get("reason", "unknown error"))
+                elif event.get("event") == "SHUTDOWN":
                     reason = str(data.get("reason", ""))
-        return Ending(status, reason, no_space)
+        return Ending(status, reason, disk_error)
 
     def _told(self) -> Iterator[dict[str, object]]:
         """Yield the events that came."""
