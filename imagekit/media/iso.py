@@ -14,7 +14,6 @@ from imagekit.content import Composite
 from imagekit.errors import PlanError
 from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
-from imagekit.formats.iso.names import d_characters
 from imagekit.media import hybrid
 from imagekit.media.additions import Additions
 from imagekit.media.contents import BOOTFS, LOADER, answers_warnings, listing, medium_tree, plan_esp, warnings_about
@@ -104,8 +103,9 @@ def plan(request: Request) -> Plan:
         programs[ISOBOOT] = isoboot
     for path, content in programs.items():
         tree.replace(File(path=path, mode=0o444, mtime=time, user="root", group="root", content=content))
-    stamp = f"_{sources.stamp.text}" if sources.stamp else ""
-    volume_id = request.volume_id or d_characters(f"SMARTOS{stamp}")[:32]
+    volume_id = request.volume_id or iso9660.volume_id_of(
+        f"SMARTOS_{sources.stamp.text}" if sources.stamp else "SMARTOS"
+    )
     volume = iso9660.plan(
         tree,
         volume_id=volume_id,

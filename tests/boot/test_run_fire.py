@@ -92,7 +92,7 @@ def test_keys_come_from_a_pipe(tmp_path):
 
 @pytest.fixture
 def small(tmp_path, need):
-    """Return a command, and its environment, in which TMPDIR has 700 KiB; skip the test where that needs more rights."""
+    """Return a command, and its environment, in which TMPDIR has 700 KiB; skip where that needs more rights."""
     need("unshare", "mount")
     folder = tmp_path / "small"
     folder.mkdir()

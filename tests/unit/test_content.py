@@ -312,7 +312,12 @@ def test_a_full_disk_names_the_folder_and_what_to_do(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"cannot write a temporary copy of x\.lgz: No space left") as caught:
         content.write_at(0, b"x")
     assert caught.value.where == str(tmp_path)
+    assert "TMPDIR" in caught.value.hint
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "elsewhere"))
+    with pytest.raises(OutputError) as caught:
+        Temporary("x.lgz", tmp_path).write_at(0, b"x")
     assert caught.value.hint == "make space there"
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     with pytest.raises(OutputError) as caught:
         Temporary("x.lgz").write_at(0, b"x")
     assert "TMPDIR" in caught.value.hint

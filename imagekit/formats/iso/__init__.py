@@ -2,6 +2,7 @@
 
 from imagekit.formats.iso.plan import BootEntry, BootPlan, Extent, IsoPlan
 from imagekit.formats.iso.reader import BootImage, Volume, read, read_volume
+from imagekit.formats.iso.volume import volume_id_of
 from imagekit.formats.iso.writer import plan
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "plan",
     "read",
     "read_volume",
+    "volume_id_of",
 ]

@@ -10,6 +10,11 @@ from imagekit.formats.iso.names import d_characters
 _NOT_A_CHARACTER = re.compile("[^A-Z0-9_ !\"%&'()*+,./:;<=>?-]")
 
 
+def volume_id_of(text: str) -> str:
+    """Return a volume id like `text`."""
+    return d_characters(text)[:32]
+
+
 def check_volume_id(text: str) -> str:
     """Return the id of a volume; raise PlanError unless it can be one."""
     if not 1 <= len(text) <= 32 or text != d_characters(text):

@@ -48,7 +48,7 @@ def plan_image(
     _add(tree, EFIBOOT, esp.content(), time)
     image = iso.plan(
         tree,
-        volume_id=f"SMARTOS_{script.stamp}",
+        volume_id=iso.volume_id_of(f"SMARTOS_{script.stamp}"),
         time=time,
         boot=[iso.BootEntry(path=EFIBOOT, platform="efi")],
         alignment=ALIGNMENT,
