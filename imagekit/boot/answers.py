@@ -186,7 +186,9 @@ def _parse(data: bytes, where: str) -> dict[str, object]:
 def _some(keys: list[str]) -> str:
     """Return keys for a message, the first of many."""
     more = len(keys) - _MOST_NAMED
-    return ", ".join(key[:60] for key in keys[:_MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
+    return ", ".join(key[:60] if key.isprintable() else _shown(key) for key in keys[:_MOST_NAMED]) + (
+        f" and {more:,} more" if more > 0 else ""
+    )
 
 
 def _unknown(answers: Mapping[str, object]) -> Iterator[str]:

@@ -20,8 +20,7 @@ _DES_HASH = 13
 DEFAULT_ROOT_SHADOW = "$5$2HOHRnK3$NvLlm.1KQBbB0WjoP7xcIwGnllhzp2HnT.mDO7DpxYA"
 """The hash that SmartOS media carry: root's password (which is "root") until the system has its own."""
 
-
-_SEPARATOR = re.compile(r",+(?=[A-Za-z][A-Za-z0-9_.-]*=|\Z)")
+_SEPARATOR = re.compile(r"(?<!,),+(?=[A-Za-z][A-Za-z0-9_.-]*=|\Z)")
 """Where one property ends and the next begins; a comma before anything else is part of a value, as in 9600,8,n,1,-."""
 
 _SETTING = re.compile(r"\$\{[A-Za-z0-9_.:/-]+\}")
@@ -49,10 +48,7 @@ def parse_properties(text: str) -> tuple[BootProperty, ...]:
     while rest or not found:
         name, equals, rest = rest.partition("=")
         if not equals or not _NAME.fullmatch(name):
-            raise InputError(
-                f"{text!r} is no boot property",
-                hint=_HINT,
-            )
+            raise InputError(f"{text[:200]!r} is no boot property", hint=_HINT)
         value, rest = _first_value(name, rest)
         check_property(name, value)
         found.append(BootProperty(name, value))

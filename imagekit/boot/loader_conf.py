@@ -57,13 +57,18 @@ def _quoted(value: str) -> str:
 
 def property_problem(name: str, value: str) -> str | None:
     """Return why a boot property cannot stand in loader.conf, or None."""
-    if name in RESERVED or any(name.endswith(ending) and name != ending for ending in MODULE_ENDINGS):
+    if name in RESERVED or is_of_module(name):
         return "the loader takes a variable of that name for itself, and does not hand it on"
     if "${" in value:
         return "only iPXE knows what ${...} stands for; the loader would hand on that very text"
     if len(name) + 1 + len(value) > LONGEST:
         return f"the loader drops a line of more than {LONGEST:,} bytes, and all behind it"
     return None
+
+
+def is_of_module(name: str) -> bool:
+    """Tell whether a variable is one of a boot module's."""
+    return any(name.endswith(ending) and name != ending for ending in MODULE_ENDINGS)
 
 
 def is_kept_back(name: str) -> bool:

@@ -12,8 +12,9 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, LONGEST, MODULE_ENDINGS, RESERVED, TRANSIENT
+from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, LONGEST, RESERVED, TRANSIENT, is_of_module
 
+_MORE_FILES = "loader_conf_files"
 _CHUNK = 80
 """Bytes that the loader reads at once."""
 
@@ -85,10 +86,11 @@ class LoaderReading:
             reason = self._take(line.decode("latin-1"), where, number)
             if reason is None:
                 continue
-            if where == file:
+            known = [fault for fault in self.faults if fault.file == where]
+            if not known:
                 self.faults.append(Fault(where, number, reason))
-            elif file not in self.faults[-1].lost:
-                self.faults[-1].lost.append(file)
+            elif file not in {where, *known[0].lost}:
+                known[0].lost.append(file)
             return
 
     def _take(self, line: str, file: str, number: int) -> str | None:
@@ -102,14 +104,14 @@ class LoaderReading:
         is_quoted = value[0] in "\"'"
         if is_quoted:
             value = value.replace("\\", "")
-        if name in RESERVED[:1] or name in RESERVED[2:] or _is_of_module(name):
+        if name != _MORE_FILES and (name in RESERVED or is_of_module(name)):
             value = value[1:-1] if value[0] == '"' or (is_quoted and not name.endswith("_load")) else value
         else:
             expanded = _expand(value, self.value)
             if expanded is None or len(f"{name}={expanded}") > LONGEST:
                 return _bad_definition(value)
             value = expanded
-            if name == "loader_conf_files":
+            if name == _MORE_FILES:
                 self.next_files = value.split()
         self.settings[name] = Setting(value, file, number)
         return None
@@ -167,7 +169,7 @@ def read_loader_files(get: Callable[[str], bytes | None], snippets: Sequence[str
             if data is None or left < 0:
                 continue
             if file in above or len(above) == _DEEPEST:
-                asked = reading.settings["loader_conf_files"]
+                asked = reading.settings[_MORE_FILES]
                 reading.faults.append(Fault(asked.file, asked.line, "files that name each other without an end"))
                 left = 0
                 return
@@ -177,16 +179,12 @@ def read_loader_files(get: Callable[[str], bytes | None], snippets: Sequence[str
                 include([name.lstrip("/") for name in following], (*above, file))
 
     include([DEFAULTS], ())
-    if "loader_conf_files" not in reading.settings:  # these defaults are not illumos' own
+    if _MORE_FILES not in reading.settings:  # these defaults are not illumos' own
         include([LOADER_CONF, LOCAL], ())
     data = get(TRANSIENT)
     if data is not None:
         reading.read(TRANSIENT, data)
     return reading
-
-
-def _is_of_module(name: str) -> bool:
-    return any(name.endswith(ending) and name != ending for ending in MODULE_ENDINGS)
 
 
 def _expand(text: str, variable: Callable[[str], str | None]) -> str | None:

@@ -5,6 +5,8 @@ import re
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imagekit.boot.answers import SMARTOS_KEYS, TRITON_KEYS, check_answers, read_answers
 from imagekit.errors import InputError
@@ -179,6 +181,27 @@ def test_many_keys_are_counted(check):
     assert "setup asks for none of 59,990 more keys either" in found
     with pytest.raises(InputError, match=r"answered more than once: k0, k1, .* and 2,990 more"):
         check(("{" + ",".join(f'"k{number}":1' for number in [*range(3000)] * 2) + "}").encode())
+
+
+KEYS = st.one_of(st.sampled_from([*SMARTOS_KEYS, *TRITON_KEYS]), st.text(max_size=9), st.just("\ud800\n"))
+VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=9), st.just("<default>")),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(KEYS, inner, max_size=2)),
+    max_leaves=5,
+)
+
+
+@given(
+    st.one_of(
+        st.binary(max_size=40), st.dictionaries(KEYS, VALUES, max_size=6).map(lambda one: json.dumps(one).encode())
+    )
+)
+def test_whatever_is_in_a_file_is_told_in_lines_of_text(data):
+    try:
+        found = check_answers(data, "f")
+    except InputError as error:
+        found = [str(error)]
+    assert all(line.isprintable() for line in found)
 
 
 @pytest.mark.parametrize("data", [b"[" * 1_000_000, b'{"a":' * 200_000, b"1" * 1_000_000, b"-" * 1_000_000, b'"' * 9])

@@ -148,6 +148,17 @@ def test_later_files_are_lost_with_what_is_left_in_the_buffer():
     assert str(fault).endswith(f"the loader ignores the rest of the file, and all of boot/conf.d/a, {TRANSIENT}")
 
 
+def test_a_wrong_snippet_is_told_once():
+    """The loader reads the snippets behind its defaults and behind the files that those name."""
+    files = {
+        DEFAULTS: 'loader_conf_files="/boot/loader.conf"\n',
+        "boot/conf.d/a": "bad line\n",
+        "boot/conf.d/b": "x=1\n",
+    }
+    (fault,) = reading_of(files, ["boot/conf.d/a", "boot/conf.d/b"]).faults
+    assert (fault.file, fault.lost) == ("boot/conf.d/a", ["boot/conf.d/b"])
+
+
 def test_later_files_are_read_when_the_error_ends_its_file():
     """At the end of a file the buffer is empty."""
     reading = reading_of({LOCAL: "bad line", TRANSIENT: 'os_console="ttya"\n'})

@@ -423,6 +423,10 @@ class TestProperties:
         with pytest.raises(InputError):
             parse_properties(text)
 
+    def test_many_commas_are_no_trouble(self):
+        assert parsed(f"a=1{',' * 50_000}2{',' * 50_000}b=3") == {"a": f"1{',' * 50_000}2", "b": "3"}
+        assert parsed(f"a=1{',a' * 50_000}") == {"a": f"1{',a' * 50_000}"}
+
     def test_quotes_are_refused_with_the_reason(self):
         with pytest.raises(InputError, match="holds a quote, which the loader cannot take: it would drop that line"):
             parse_properties("a=it's")
