@@ -107,13 +107,12 @@ def boot_files(tree: Tree, path: Path) -> tuple[Tree, list[str]]:
     if not loaders(tree):
         what = "it boots with GRUB, as SmartOS did before 2019" if "boot/grub" in tree else "no loader is in boot/"
         raise InputError(f"no boot files in it: {what}", where=str(path), hint=hint)
-    # Where a whole medium was named, its platform is not wanted, nor what is made anew.
     if _TRITON_MARK in tree:
         return _of_triton(tree, path)
-    warnings = []
-    if _MEDIUM in tree and path.is_dir():
-        warnings.append(f"{path}: of this folder platform/ is left out; the platform comes from elsewhere")
-    return part_of(tree, path, without=(_MEDIUM, *_MADE_ANEW)), warnings
+    # Where a whole medium was named, its platforms are not wanted, nor what is made anew.
+    others = [place for place in (*_places(tree), LATEST) if place in tree]
+    warnings = [f"{path}: platforms that are left out of the boot files: {', '.join(others)}"] if others else []
+    return part_of(tree, path, without=(_MEDIUM, *others, *_MADE_ANEW)), warnings
 
 
 def _of_triton(tree: Tree, path: Path) -> tuple[Tree, list[str]]:

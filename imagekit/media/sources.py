@@ -97,6 +97,8 @@ def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
         boot, boot_warnings = boot_files(place.tree, place.path)
         boot_origin = str(place.path)
         warnings += boot_warnings
+        if place is not named and place.path.is_dir() and "platform" in place.tree:
+            warnings.append(f"{place.path}: of this folder platform/ is left out; the platform comes from elsewhere")
         proto = request.root / "proto" if boot_named is None else _proto_beside(place.path)
         programs = {path: _disc_program(boot, path, proto, first=boot_named is None) for path in programs}
     return Sources(

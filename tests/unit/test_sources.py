@@ -123,3 +123,29 @@ def test_a_boot_catalog_is_not_taken_along(ws, medium):
     assert "boot.catalog" not in detect.open_tree(DiskFile(medium))
     (ws / "proto.boot/boot.catalog").write_text("of another image")
     assert "boot.catalog" not in find_sources(Request(ws)).boot
+
+
+def test_a_folder_may_be_a_whole_medium(ws, tmp_path):
+    top = tmp_path / "stick"
+    shutil.copytree(ws / "proto.boot", top)
+    shutil.copytree(ws / "output" / NAME, top / "platform")
+    found = find_sources(Request(tmp_path, top))
+    assert (found.platform_origin, found.boot_origin) == (str(top / "platform"), str(top))
+    assert "platform" not in found.boot
+    assert found.warnings == ()
+    found = find_sources(Request(tmp_path, ws / "output" / NAME, top))
+    assert found.warnings == (f"{top}: of this folder platform/ is left out; the platform comes from elsewhere",)
+
+
+def test_of_a_medium_no_other_platform_is_taken_along(ws, tmp_path):
+    top = tmp_path / "stick"
+    shutil.copytree(ws / "proto.boot", top)
+    shutil.copytree(ws / "output" / NAME, top / OLDER)
+    shutil.copytree(ws / "output" / NAME, top / NAME)
+    (top / "platform-latest").symlink_to(NAME)
+    found = find_sources(Request(tmp_path, top))
+    assert found.platform_origin == str(top / NAME)
+    assert {entry.path for entry in found.boot.children("")} == {"boot", "etc"}
+    assert found.warnings == (
+        f"{top}: platforms that are left out of the boot files: {OLDER}, {NAME}, platform-latest",
+    )
