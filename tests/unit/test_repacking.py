@@ -6,13 +6,16 @@ import pytest
 import workspace
 
 from imagekit.boot.console import Console
-from imagekit.boot.modules import ModuleRequest
-from imagekit.content import DiskFile
+from imagekit.boot.loader_conf import loader_conf
+from imagekit.boot.modules import ModuleRequest, read_modules
+from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
 from imagekit.formats import detect
 from imagekit.media import iso, usb
 from imagekit.media.additions import Additions
+from imagekit.media.repacking import LoaderConf, new_loader_conf
 from imagekit.media.sources import Request
+from imagekit.tree import File, Tree
 
 CONF = "boot/loader.conf"
 OWN = 'autoboot_delay="5"\nroot_shadow=\'$5$own\'\nhostname="two words"  # mine\n'
@@ -175,6 +178,55 @@ def test_a_module_that_is_not_the_one_of_its_hash_is_refused(medium, ws, tmp_pat
     (tmp_path / "copy/boot/bootfs/etc/system").write_text("changed")
     with pytest.raises(InputError, match=r"module etc/system's SHA-1 is .*the kernel would stop at once"):
         make("usb", tmp_path / "x", boot=tmp_path / "copy", platform=ws / "output" / workspace.NAME)
+
+
+def tree_with(text, *paths):
+    tree = Tree()
+    for path, content in ((CONF, text), *((path, b"x") for path in paths)):
+        tree.add_parents(path)
+        tree.add(File(path=path, content=Bytes(content, path)))
+    return tree
+
+
+@pytest.mark.parametrize("console", [Console(), Console("ttyd", 9600)])
+def test_without_an_old_one_all_is_as_chosen(console):
+    made = new_loader_conf(Tree(), console, (), "boot/bootfs")
+    assert made == LoaderConf(console, loader_conf(console))
+    assert new_loader_conf(Tree(), None, (), "boot/bootfs").console == Console()
+    assert new_loader_conf(tree_with(b"# nothing"), console, (), "boot/bootfs") == made
+
+
+@pytest.mark.parametrize(
+    ("text", "console"),
+    [
+        (b'os_console="ttyb"\nttyb-mode="9600,8,n,1,-"\n', Console("ttyb", 9600)),
+        (b'os_console="ttyb"\nttyb-mode="31250,8,n,1,-"\n', Console("ttyb")),
+        (b'os_console="text"\ntext-mode="9600,8,n,1,-"\n', Console()),
+        (b'os_console="ttyb,text"\n', Console("ttyb")),
+        (b'os_console="screen"\n', Console()),
+    ],
+)
+def test_a_strange_console_stays_as_it_is(text, console):
+    made = new_loader_conf(tree_with(text), None, (), "boot/bootfs")
+    assert made.console == console
+    for line in text.splitlines():
+        assert line in made.text.splitlines()
+
+
+def test_a_replaced_module_takes_no_file_of_the_platform_with_it(tmp_path):
+    (tmp_path / "x").write_text("new")
+    modules = read_modules([ModuleRequest(tmp_path / "x", "x")])
+    lines = b"a_name=/platform/x\na_flags=name=x\nb_name=/boot/x\nb_flags=name=x\nc_name=/boot\nc_flags=name=x\n"
+    lines = lines.replace(b"name=x", b'"name=x"')
+    made = new_loader_conf(tree_with(lines, "platform/x", "boot/x"), None, modules, "boot/bootfs")
+    assert made.unused == ("boot/x",)
+    assert b"/boot/x\n" not in made.text
+
+
+def test_what_is_no_loader_conf_is_refused():
+    new_loader_conf(tree_with(b"#" * (1 << 20)), None, (), "boot/bootfs")
+    with pytest.raises(InputError, match="1,048,577 bytes are no"):
+        new_loader_conf(tree_with(b"#" * ((1 << 20) + 1)), None, (), "boot/bootfs")
 
 
 def test_of_a_triton_key_the_boot_files_are_taken(ws, tmp_path):
