@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imagekit import disk
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Deferred, DiskFile, Slice, data_blocks, write_sparse
 from imagekit.errors import FormatError, ImagekitError, InputError, OutputError
 from imagekit.output import Outputs
@@ -323,22 +322,6 @@ def test_a_full_disk_names_the_folder_and_what_to_do(tmp_path, monkeypatch):
     assert "TMPDIR" in caught.value.hint
     with pytest.raises(OutputError, match="cannot make a temporary file: No such file"):
         Temporary("x.lgz", tmp_path / "nowhere")
-
-
-def test_a_file_that_is_cut_between_the_look_and_the_read_is_noticed(tmp_path, monkeypatch):
-    """Nothing that was not read passes for content."""
-    path = tmp_path / "f"
-    path.write_bytes(b"x" * 100)
-    content = DiskFile(path)
-    read_at = disk.read_at
-
-    def cut_first(fd, offset, buffer):
-        os.truncate(path, 60)
-        return read_at(fd, offset, buffer)
-
-    monkeypatch.setattr(disk, "read_at", cut_first)
-    with pytest.raises(InputError, match="60 bytes now, 100 before"):
-        content.read()
 
 
 @pytest.mark.parametrize(("offset", "size"), [(-1, 1), (0, -1), (2, -1), (0, 4), (4, 0), (3, 1)])

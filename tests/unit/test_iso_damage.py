@@ -297,3 +297,26 @@ def test_only_the_last_section_of_a_boot_catalog_says_that_it_is(platforms):
     assert [one.sector for one in el_torito.parse_catalog(data.ljust(2048, b"\0"))] == [
         30 + index for index in range(len(platforms))
     ]
+
+
+@pytest.mark.parametrize("block_size", [512, 1024, 2048])
+def test_boot_images_are_found_whatever_the_logical_block(block_size):
+    """The catalog counts sectors of 2048 bytes, directories count logical blocks."""
+    blocks = SECTOR // block_size
+    time = bytes((70, 1, 1, 0, 0, 0, 0))
+    root = DirectoryRecord(20 * blocks, SECTOR, time, 2, b"\0")
+    records = [root, DirectoryRecord(20 * blocks, SECTOR, time, 2, b"\1")]
+    records += [DirectoryRecord(sector * blocks, SECTOR, time, 0, b"F%d.;1" % sector) for sector in (30, 31, 60)]
+    descriptor = bytearray(PLAN.content().read(16 * SECTOR, SECTOR))
+    descriptor[156:190] = root.pack()
+    descriptor[128:132] = block_size.to_bytes(2, "little") + block_size.to_bytes(2, "big")
+    pieces = [
+        (16 * SECTOR, bytes(descriptor)),
+        (17 * SECTOR, el_torito.boot_record(25)),
+        (20 * SECTOR, b"".join(record.pack() for record in records)),
+        (25 * SECTOR, el_torito.pack_catalog([el_torito.CatalogEntry(platform=0, sector=30, load_sectors=4)])),
+        (30 * SECTOR, b"boot"),
+    ]
+    volume = iso.read_volume(Composite(70 * SECTOR, [(offset, Bytes(data)) for offset, data in pieces], "x.iso"))
+    assert [boot.path for boot in volume.boot] == ["f30"]
+    assert volume.boot[0].content.read(0, 4) == b"boot"
