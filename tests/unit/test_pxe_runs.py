@@ -14,10 +14,11 @@ import pytest
 import workspace
 from pxe_directory import STAMP, check_sums, contents, files, imagekit, make, named, platform
 
+from imagekit.boot.console import Console
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
 from imagekit.errors import PlanError
-from imagekit.media import pxe
+from imagekit.media import iso, pxe, usb
 from imagekit.media.pxe import publish
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.output import Outputs
@@ -300,3 +301,40 @@ def test_reflinks_have_the_mode_of_served_files(tmp_path, monkeypatch):
     finally:
         os.umask(old)
     assert (tmp_path / "folder/a/b").stat().st_mode & 0o777 == 0o644
+
+
+class TestSources:
+    def test_a_tarball_a_disc_and_a_stick_serve_what_their_folder_does(self, ws, tmp_path):
+        """Boot files come from the image where it has some, and from the workspace else."""
+        make(ws, None)
+        expected = contents(ws / "output-pxe")
+        source = ws / "output" / workspace.NAME
+        tarball = tmp_path / f"{workspace.NAME}.tgz"
+        with tarfile.open(tarball, "w:gz") as tar:
+            tar.add(source, workspace.NAME)
+        disc, stick = tmp_path / "x.iso", tmp_path / "x.usb.gz"
+        iso.plan(iso.Request(SourceRequest(ws), Console(), disc)).write()
+        usb.plan(usb.Request(SourceRequest(ws), Console(), stick, size=None)).write()
+        for number, place in enumerate((tarball, disc, stick)):
+            output = tmp_path / f"out-{number}"
+            done = imagekit("--platform", place, "-o", output, cwd=ws if place == tarball else tmp_path)
+            assert (done.returncode, done.stderr) == (0, ""), place
+            assert contents(output) == expected
+
+    def test_several_at_once(self, ws, tmp_path):
+        tarball = tmp_path / "other.tar"
+        with tarfile.open(tarball, "w") as tar:
+            tar.add(platform(ws, NEWER), f"platform-{NEWER}")
+        done = imagekit("--platform", ws / "output" / workspace.NAME, "--platform", tarball, cwd=ws)
+        assert (done.returncode, done.stderr) == (0, "")
+        index = json.loads((ws / "output-pxe/index.json").read_text())
+        assert [one["stamp"] for one in index["platforms"]] == [NEWER, STAMP]
+        check_sums(ws / "output-pxe")
+
+    def test_of_several_in_one_source_none_is_taken_at_random(self, ws):
+        platform(ws, NEWER)
+        (ws / "output/platform-latest").unlink()
+        done = imagekit("--platform", ws / "output", cwd=ws)
+        assert done.returncode == 1
+        assert f"\n  {workspace.NAME}\n  platform-{NEWER}\n" in done.stderr
+        assert not (ws / "output-pxe").exists()
