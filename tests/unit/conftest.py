@@ -30,8 +30,9 @@ def open_tmp() -> Iterator[Path]:
 
 
 @pytest.fixture
-def handled() -> Iterator[None]:
-    """Let signals be interrupts during a test."""
+def handled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Let signals be interrupts during a test; one that is lost comes again with the next signal only."""
+    monkeypatch.setattr(interrupts, "_AGAIN", 3600)
     before = {number: signal.getsignal(number) for number in (*interrupts.SIGNALS, signal.SIGALRM)}
     hook = sys.unraisablehook
     for number in before:
