@@ -149,3 +149,22 @@ def test_of_a_medium_no_other_platform_is_taken_along(ws, tmp_path):
     assert found.warnings == (
         f"{top}: platforms that are left out of the boot files: {OLDER}, {NAME}, platform-latest",
     )
+
+
+def test_what_is_no_platform_is_told_by_what_it_lacks(ws, tmp_path):
+    shutil.rmtree(ws / "output" / NAME / "i86pc/amd64")
+    (ws / "output/platform-latest").unlink()
+    with pytest.raises(InputError, match=f"output/{NAME}: not a platform: no i86pc/amd64/boot_archive in it"):
+        find_sources(Request(ws, ws / "output"))
+    with pytest.raises(InputError, match=f"{tmp_path}: not a platform: no .*unix and no "):
+        find_sources(Request(ws, tmp_path))
+
+
+@pytest.mark.parametrize("name", ["loader", "loader64.efi"])
+def test_the_loaders_folder_alone_will_do(ws, tmp_path, name):
+    (tmp_path / "boot").mkdir()
+    shutil.copy(ws / "proto.boot/boot/loader", tmp_path / "boot" / name)
+    assert f"boot/{name}" in find_sources(Request(ws, boot=tmp_path / "boot")).boot
+    (tmp_path / "boot" / name).unlink()
+    with pytest.raises(InputError, match=r"neither boot/ nor loader64\.efi"):
+        find_sources(Request(ws, boot=tmp_path / "boot"))
