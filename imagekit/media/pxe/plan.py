@@ -189,7 +189,7 @@ def plan(request: Request) -> Plan:
         before = {path for path in known if path.startswith(f"{folder}/")}
         if before != contents.keys() or any(is_new(path, content) for path, content in contents.items()):
             folders[folder] = contents
-    images = {path: image for path, image in images.items() if not _is_on_disk(request.output, catalog, path)}
+    images = {path: image for path, image in images.items() if not _has_image(request.output, known, catalog, path)}
     files = {path: content for path, content in loader.items() if is_new(path, content)}
     texts = {path: text_content(path, text) for path, text in generated(catalog).items()}
     files |= texts
@@ -273,9 +273,12 @@ def _with_images(
     return replace(catalog, scripts=tuple(scripts[path] for path in sorted(scripts))), images, warnings
 
 
-def _is_on_disk(output: Path, catalog: Catalog, path: str) -> bool:
-    """Tell whether a file of the catalog lies in the directory already, whole."""
-    return _on_disk(output, path) in set(catalog.served())
+def _has_image(output: Path, known: Mapping[str, Served], catalog: Catalog, path: str) -> bool:
+    """Tell whether an image of the catalog lies in the directory already; one that no index names is read for that."""
+    image = next(file for file in catalog.served() if file.path == path)
+    if known.get(path) == image:
+        return (output / path).is_file() and (output / path).stat().st_size == image.size
+    return _on_disk(output, path) == image
 
 
 def _on_disk(output: Path, path: str) -> Served | None:
