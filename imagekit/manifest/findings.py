@@ -56,6 +56,9 @@ CODES: dict[str, tuple[Severity, str]] = {
 }
 """The severity and the title of every code."""
 
+MOST_AT_A_GLANCE = 20
+"""Lines of a list whose head is still seen above it."""
+
 _ALLOWANCE = re.compile(r"#[ \t]*imagekit:[ \t]*allow\b[ \t]*(?P<codes>[^ \t]*)[ \t]*(?P<reason>.*)")
 
 
@@ -119,8 +122,24 @@ class FindingsError(InputError):
             found = self.findings[0]
             super().__init__(f"{found.code}: {found.message}", where=found.where, hint=hint)
         else:
+            head = f"{what}: {len(self.findings)} problems"
             listing = "".join(f"\n  {found.brief}" for found in self.findings)
-            super().__init__(f"{what}: {len(self.findings)} problems{listing}", hint=hint)
+            # The end of a long list is what a terminal shows.
+            again = f"\n{head}" if len(self.findings) > MOST_AT_A_GLANCE else ""
+            super().__init__(f"{head}{listing}{again}", hint=hint)
+
+
+def grouped(findings: Iterable[Finding]) -> list[str]:
+    """Return a line a code: how often it was found, and its first place; of one finding, all of it."""
+    first: dict[str, Finding] = {}
+    counts: dict[str, int] = {}
+    for finding in findings:
+        first.setdefault(finding.code, finding)
+        counts[finding.code] = counts.get(finding.code, 0) + 1
+    return [
+        found.brief if counts[code] == 1 else f"{found.brief} (and {counts[code] - 1:,} more: {CODES[code][1]})"
+        for code, found in first.items()
+    ]
 
 
 def at(directive: Directive, code: str, message: str, severity: Severity | None = None) -> Finding:

@@ -212,5 +212,6 @@ def refuse_bad_lines(bad: Iterable[BadLine]) -> None:
     if len(lines) == 1:
         raise InputError(lines[0].what, where=lines[0].where)
     if lines:
+        head = f"{len(lines)} manifest lines cannot be read"
         listing = "".join(f"\n  {line.where}: {line.what}" for line in lines)
-        raise InputError(f"{len(lines)} manifest lines cannot be read:{listing}")
+        raise InputError(f"{head}:{listing}" + (f"\n{head}" if len(lines) > 20 else ""))

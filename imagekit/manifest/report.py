@@ -20,8 +20,11 @@ def add_sums(found: Verification) -> tuple[Verification, list[Sum]]:
 
 def lines(found: Verification, *, verbose: bool = False, unshipped: bool = False) -> Iterator[str]:
     """Yield the findings, what was asked for besides, and a summary; notes and suppliers only when `verbose`."""
-    shown = [finding for finding in found.findings if verbose or finding.severity != "note"]
-    yield from map(str, shown)
+    if verbose:
+        yield from map(str, found.findings)
+    else:
+        yield from (str(finding) for finding in found.findings if finding.severity == "error")
+        yield from _warnings([finding for finding in found.findings if finding.severity == "warning"])
     if verbose:
         yield from (f"{path}: from {proto}" for path, proto in found.suppliers.items())
     if unshipped:
@@ -34,6 +37,13 @@ def lines(found: Verification, *, verbose: bool = False, unshipped: bool = False
         fatal = len(found.fatal)
         verdict += f"; {fatal or 'none'} of the errors keep{'' if fatal > 1 else 's'} an image from being made"
     yield verdict
+
+
+def _warnings(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield a line a code, so that a new warning is seen among known ones."""
+    for code in dict.fromkeys(finding.code for finding in findings):
+        same = [finding for finding in findings if finding.code == code]
+        yield str(same[0]) + (f" (and {len(same) - 1:,} more of {code}; -v lists all)" if len(same) > 1 else "")
 
 
 def document(found: Verification, done: Sequence[Sum] | None = None) -> dict[str, object]:

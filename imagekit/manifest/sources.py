@@ -76,11 +76,18 @@ def workspace_manifests(root: Path, names: Sequence[str] = MANIFESTS) -> list[Pa
     for name in names:
         if (root / name).exists():
             return [root / name]
-    raise InputError(
-        f"no manifest was given, and no {' or '.join(names)} is here",
-        where=str(root),
-        hint="name one, or run inside a smartos-live workspace",
-    )
+    what = f"no manifest was given, and no {' or '.join(names)} is here"
+    raise _not_here(root, what, "name one", "gmake manifest")
+
+
+def _not_here(root: Path, what: str, hint: str, command: str) -> InputError:
+    """Return what to say when a workspace lacks something; `command` makes it in a checkout of smartos-live."""
+    where = str(root if root != Path() else root.resolve())
+    if not root.is_dir():
+        return InputError("there is no such folder", where=where)
+    if (root / "tools/build_live").is_file():
+        return InputError(what, where=where, hint=f"this checkout is not built yet: run `{command}`")
+    return InputError(what, where=where, hint=f"{hint}, or run inside a smartos-live workspace")
 
 
 _SOURCES = {
@@ -115,8 +122,4 @@ def workspace_protos(root: Path) -> list[Path]:
     """Return where a smartos-live workspace has its proto area."""
     if (root / "proto").is_dir():
         return [root / "proto"]
-    raise InputError(
-        "no proto area was given, and no proto is here",
-        where=str(root),
-        hint="name one with -p, or run inside a smartos-live workspace after a build",
-    )
+    raise _not_here(root, "no proto area was given, and no proto is here", "name one with -p", "gmake world")

@@ -10,7 +10,7 @@ from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
 from imagekit.kept import others_in
 from imagekit.manifest.accounts import read_accounts
-from imagekit.manifest.findings import Finding, FindingsError, is_fatal
+from imagekit.manifest.findings import Finding, FindingsError, grouped, is_fatal
 from imagekit.manifest.lint import lint
 from imagekit.manifest.sources import parse_files, read_manifests
 from imagekit.platform import password, versions
@@ -175,7 +175,7 @@ def _resolve(inputs: Inputs, time: int, *, strict: bool) -> tuple[Tree, list[str
     if fatal:
         hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
         raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
-    return verified.tree, [finding.brief for finding in others]
+    return verified.tree, grouped(others)
 
 
 def _lint(inputs: Inputs) -> list[Finding]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from imagekit.clock import Stamp, undated
 from imagekit.errors import InputError
 from imagekit.formats.gzip import Level
+from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.sources import MANIFESTS, outdated, workspace_manifests, workspace_protos
 from imagekit.platform.config import NAME, Config, read_config
 from imagekit.platform.hooks import NAMES
@@ -107,6 +108,7 @@ def find_stamp(protos: Sequence[Path]) -> tuple[Stamp, list[str]]:
     stamp = proto_stamp(protos)
     wanted = os.environ.get("BUILDSTAMP", "")
     if stamp is None and not wanted:
+        ProtoPath(protos)  # one that is not there, or cannot be read, is what is wrong then
         raise InputError(
             "no build stamp: no proto area has a file buildstamp",
             where=", ".join(map(str, protos)),

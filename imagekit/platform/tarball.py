@@ -7,6 +7,7 @@ from pathlib import Path
 from imagekit.clock import Stamp, build_time
 from imagekit.content import Content
 from imagekit.formats import gzip, tar
+from imagekit.manifest.findings import grouped
 from imagekit.manifest.resolve import resolve
 from imagekit.manifest.sources import outdated, read_manifests, workspace_manifests, workspace_protos
 from imagekit.output import Outputs
@@ -108,7 +109,7 @@ def shipped_tree(
 ) -> tuple[Tree, tuple[str, ...]]:
     """Return the tree that manifests describe, all of it of the time `time`, and warnings; raise as `resolve` does."""
     resolution = resolve(read_manifests(manifests), protos, mtime=time, strict=strict)
-    return resolution.tree, tuple(finding.brief for finding in resolution.warnings)
+    return resolution.tree, tuple(grouped(resolution.warnings))
 
 
 def entries_data(tree: Tree) -> list[dict[str, object]]:
