@@ -111,7 +111,8 @@ def remove(path: Path) -> list[Path]:
     """Remove a file, or a folder with all that is in it, whatever its modes; return `path` if it is still there."""
     with contextlib.suppress(OSError):
         if path.is_dir() and not path.is_symlink():
-            _empty(path)
+            with contextlib.suppress(OSError):
+                _empty(path)
             path.rmdir()
         else:
             path.unlink(missing_ok=True)

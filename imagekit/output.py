@@ -131,23 +131,23 @@ class OutputLink(_Output):
     def __init__(self, target: Path, leads_to: str) -> None:
         self.target = target
         self._leads_to = leads_to
+        self._folder: Path | None = None
+        self._lock: int | None = None
 
     def _finish(self) -> None:
         """Do nothing: a link is made when it is published."""
 
     def _publish(self) -> None:
         with reporting_errors(self.target):
-            lock, folder = partials.make_folder(self.target)
-            try:
-                link = folder / "link"
-                link.symlink_to(self._leads_to)
-                put_in_place(link, self.target)
-            finally:
-                remove(folder)
-                partials.release(lock)
+            self._lock, self._folder = partials.make_folder(self.target)
+            link = self._folder / "link"
+            link.symlink_to(self._leads_to)
+            put_in_place(link, self.target)
 
     def _discard(self) -> list[Path]:
-        return []  # there is no temporary
+        left = remove(self._folder) if self._folder else []
+        partials.release(self._lock)
+        return left
 
 
 class OutputFolder(_Output):
