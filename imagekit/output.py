@@ -376,7 +376,8 @@ class Outputs:
                     for output in self._all:
                         output._publish()  # noqa: SLF001
                     for folder in dict.fromkeys(folder for output in self._all for folder in output.folders()):
-                        sync_folder(folder)
+                        with reporting_errors(folder):
+                            sync_folder(folder)
         finally:
             left = self.discard()
         if left and kind is None:
