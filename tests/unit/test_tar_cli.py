@@ -130,10 +130,10 @@ def test_a_workspace_needs_no_manifest_and_no_proto(area: Path) -> None:
     assert run(area, "-o", "y.tgz", SOURCE_DATE_EPOCH="86400").returncode == 0
     with tarfile.open(area / "y.tgz") as archive:
         assert {member.mtime for member in archive} == {86400}
-    (area / "proto/buildstamp").write_text("today\n")
+    (area / "proto/buildstamp").write_text("to day\n")
     done = run(area, "-o", "x.tgz")
     assert done.returncode == 1
-    assert "proto/buildstamp: not a build stamp: 'today'" in done.stderr
+    assert "proto/buildstamp: not a build stamp: 'to day'" in done.stderr
 
 
 def test_failures_leave_what_was_there(area: Path) -> None:
@@ -150,9 +150,9 @@ def test_failures_leave_what_was_there(area: Path) -> None:
 
 
 def test_wrong_usage_is_told(area: Path) -> None:
-    done = imagekit(area, "-o", "x.tgz", "--stamp", "today")
+    done = imagekit(area, "-o", "x.tgz", "--stamp", "to day")
     assert done.returncode == 2
-    assert "not a build stamp: 'today'" in done.stderr
+    assert "not a build stamp: 'to day'" in done.stderr
     done = imagekit(area)
     assert done.returncode == 2
     assert "Missing option '-o' / '--output'" in done.stderr
