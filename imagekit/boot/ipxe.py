@@ -91,6 +91,9 @@ class Boot:
 
 _MODE_NAMES = frozenset(f"{device}-mode" for device in DEVICES)
 
+LABELS = ("menu", "start", "failed", "again", "console", "mode", "kmdb", "verbose", "shell", "exit", "uefi")
+"""Labels of the menu's script, which no stamp may have, for those are labels there, too."""
+
 _UNDER_UEFI = "iseq ${platform} efi"
 _OPTIONS = (
     "item --gap Options",

@@ -116,7 +116,7 @@ def plan(request: Request) -> Plan:
             iso9660.BootEntry(path=EFIBOOT, platform="efi"),
         ],
     )
-    _check_modules(volume, modules)
+    check_modules(volume, modules)
     disk = None
     warnings = [
         *sources.warnings,
@@ -140,7 +140,7 @@ def plan(request: Request) -> Plan:
     )
 
 
-def _check_modules(volume: iso9660.IsoPlan, modules: Sequence[Module]) -> None:
+def check_modules(volume: iso9660.IsoPlan, modules: Sequence[Module]) -> None:
     """Raise PlanError for a module that the loader would not load from a disc, and boot on without it."""
     for module in modules:
         for path in (f"{BOOTFS}/{module.name}", f"{BOOTFS}/{module.name}.hash"):

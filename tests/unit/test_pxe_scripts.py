@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from imagekit.boot.console import Console
-from imagekit.boot.ipxe import Boot, ModuleLine, limit_warnings, menu, straight
+from imagekit.boot.ipxe import LABELS, Boot, ModuleLine, limit_warnings, menu, straight
 from imagekit.boot.kernel_arguments import argument, disagreements, parse_properties, quoted
 from imagekit.errors import InputError
 
@@ -512,3 +512,8 @@ class TestDisagreements:
         (line,) = disagreements({"root_shadow": "secret"}, Console())
         assert line.startswith("-B root_shadow is no hash of a password")
         assert disagreements({"root_shadow": SHADOW}, Console()) == []
+
+
+def test_the_labels_that_no_stamp_may_have():
+    script = menu([with_image(NEW), boot(OLD)], NEW, Console())
+    assert sorted(re.findall(r"^:(\S+)", script, re.MULTILINE)) == sorted([*LABELS, NEW, OLD])

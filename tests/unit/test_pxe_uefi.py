@@ -14,6 +14,7 @@ from pxe_directory import STAMP, check_sums, contents, files, imagekit, make, na
 
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import BootProperty
+from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
 from imagekit.errors import InputError, PlanError
@@ -229,3 +230,16 @@ def test_the_plan_names_the_image(ws):
     assert re.search(rf"^  under UEFI   iso/{STAMP}-[0-9a-f]{{8}}\.iso, [0-9,]+ bytes$", done.stdout, re.MULTILINE)
     plan = json.loads(imagekit("-n", "--json", cwd=ws).stdout)
     assert plan["scripts"][0]["iso"]["path"] in plan["write"]
+
+
+@pytest.mark.parametrize("stamp", ["smartos", "start", "uefi"])
+def test_stamps_that_mean_something_in_the_scripts(ws, stamp):
+    folder = platform(ws, stamp)
+    with pytest.raises(InputError, match=f"a platform of the stamp {stamp}, which has another meaning"):
+        make(ws, folder)
+
+
+def test_a_module_that_the_loader_would_not_find_on_the_image(ws, answers):
+    with pytest.raises(PlanError, match="a boot module that would not be loaded from a disc"):
+        make(ws, None, additions=Additions((ModuleRequest(answers, "n" * 173),)))
+    make(ws, None, additions=Additions((ModuleRequest(answers, "n" * 173),)), uefi="multiboot2")

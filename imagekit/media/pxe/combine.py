@@ -16,6 +16,7 @@ from imagekit.media.pxe.catalog import (
     script_path,
 )
 from imagekit.media.pxe.request import Found, Request, module_contents, module_folder, served_content
+from imagekit.media.pxe.texts import RESERVED_STAMPS
 
 
 def combine(
@@ -70,6 +71,12 @@ def _platforms(request: Request, old: Catalog | None, found: Sequence[Found], re
     """Return the platforms by stamp: those that stay and those that come."""
     stamps = [one.platform.stamp for one in found]
     for stamp in stamps:
+        if stamp in RESERVED_STAMPS:
+            raise InputError(
+                f"a platform of the stamp {stamp}, which has another meaning in the scripts here",
+                where=str(request.output),
+                hint="build it with another BUILDSTAMP",
+            )
         if stamps.count(stamp) > 1 or stamp in removed:
             raise InputError(f"{stamp} is asked for twice", hint="name each platform once, with --platform or --remove")
     missing = sorted(removed - {platform.stamp for platform in (old.platforms if old else ())})

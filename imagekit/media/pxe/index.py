@@ -30,6 +30,7 @@ from imagekit.media.pxe.catalog import (
     script_path,
 )
 from imagekit.media.pxe.request import is_listable
+from imagekit.media.pxe.texts import RESERVED_STAMPS
 from imagekit.media.pxe.url import check_url
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import check_path
@@ -164,6 +165,8 @@ def _boot_file(value: object) -> Served:
 
 def _platform(value: dict[str, object]) -> Platform:
     stamp = _stamp(value)
+    if stamp in RESERVED_STAMPS:
+        raise ValueError(f"{stamp} has another meaning in the scripts")
     folder = f"{platform_folder(stamp)}/platform"
     hashed = value.get("boot_archive_hash")
     return Platform(

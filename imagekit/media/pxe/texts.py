@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from imagekit.boot.dhcp_snippets import Snippets
-from imagekit.boot.ipxe import Boot, ModuleLine, menu, straight
+from imagekit.boot.ipxe import LABELS, Boot, ModuleLine, menu, straight
 from imagekit.boot.loader_conf import LOADER_CONF, loader_conf, property_problem
 from imagekit.boot.modules import loader_variables
 from imagekit.errors import PlanError
@@ -11,6 +11,9 @@ from imagekit.media.pxe.catalog import BOOTFS, IMAGES, INDEX, Catalog, Script
 from imagekit.media.pxe.url import server_address, tftp_prefix
 
 MENU = "smartos.ipxe"
+RESERVED_STAMPS = frozenset({MENU.removesuffix(".ipxe"), *LABELS})
+"""Stamps whose platforms would take the name of the menu, or of a label in it."""
+
 PXEBOOT = "boot/pxeboot"
 README = "README"
 SUMS = "SHA256SUMS"

@@ -14,6 +14,7 @@ from imagekit.clock import Stamp, build_time, derived_uuid
 from imagekit.content import Bytes, Composite, Content
 from imagekit.formats import iso
 from imagekit.media import contents
+from imagekit.media.iso import check_modules
 from imagekit.media.pxe.catalog import Script, Served, image_path, platform_folder
 from imagekit.media.pxe.request import Found, module_contents, served_content
 from imagekit.media.pxe.texts import loader_properties
@@ -46,13 +47,15 @@ def plan_image(
     ids = ("pxe", script.stamp, *contents.listing(tree))
     esp = contents.plan_esp(loader, None, time=time, volume_id=derived_uuid(*ids).fields[0])
     _add(tree, EFIBOOT, esp.content(), time)
-    image = iso.plan(
+    volume = iso.plan(
         tree,
         volume_id=iso.volume_id_of(f"SMARTOS_{script.stamp}"),
         time=time,
         boot=[iso.BootEntry(path=EFIBOOT, platform="efi")],
         alignment=ALIGNMENT,
-    ).content()
+    )
+    check_modules(volume, modules)
+    image = volume.content()
     digest = served_content("", image).sha256
     return Served(image_path(script.stamp, digest), image.size, digest), image
 
