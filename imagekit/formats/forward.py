@@ -4,6 +4,8 @@ from imagekit.content import BLOCK_SIZE, Content
 from imagekit.errors import FormatError
 from imagekit.progress import SILENT, Progress
 
+_BLOCK = BLOCK_SIZE // 4
+
 
 class Forward:
     """A content, and how far it is read; `progress` counts the bytes of it."""
@@ -13,27 +15,32 @@ class Forward:
         self._progress = progress
         self._next = 0
         self._ahead = b""
+        self._used = 0  # bytes of what was read ahead
 
     @property
     def offset(self) -> int:
         """Where the next byte stands."""
-        return self._next - len(self._ahead)
+        return self._next - len(self._ahead) + self._used
 
     def error(self, what: str) -> FormatError:
         """Return an error that names this place."""
         return FormatError(what, where=f"{self.content.origin}@{self.offset:#x}")
 
-    def block(self) -> bytes:
-        """Return the next bytes, up to a block of them; none at the end."""
-        if self._ahead:
-            data, self._ahead = self._ahead, b""
-            return data
-        count = min(BLOCK_SIZE // 4, self.content.size - self._next)
-        data = self.content.read(self._next, count)
-        self._next += count
-        self._progress.advance(count)
+    def block(self, most: int = _BLOCK) -> bytes:
+        """Return the next bytes, up to a block of them, and `most` at most; none at the end."""
+        if self._used == len(self._ahead):
+            count = min(_BLOCK, self.content.size - self._next)
+            self._ahead, self._used = self.content.read(self._next, count), 0
+            self._next += count
+            self._progress.advance(count)
+        data = self._ahead[self._used : self._used + most]
+        self._used += len(data)
         return data
 
     def give_back(self, data: bytes) -> None:
         """Let `data` be read again, next."""
-        self._ahead = data + self._ahead
+        start = self._used - len(data)
+        if start >= 0 and self._ahead.startswith(data, start):
+            self._used = start
+        else:
+            self._ahead, self._used = data + self._ahead[self._used :], 0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
 from imagekit.errors import FormatError, InputError, OutputError
 from imagekit.formats import gzip, raw
-from imagekit.formats.gzip import writer
+from imagekit.formats.gzip import reader, writer
 from imagekit.formats.gzip.crc import append_zeros, combine
 from imagekit.formats.gzip.zeros import deflated_zeros
 from imagekit.output import Outputs
@@ -342,6 +342,34 @@ def test_reads_all_that_the_format_allows() -> None:
     broken[12] ^= 1
     with pytest.raises(FormatError, match="CRC of the gzip header"):
         unpacked(bytes(broken))
+
+
+@pytest.mark.parametrize("size", [0, 1, 500, 50_000])
+def test_many_short_members_are_inflated_in_linear_time(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    fed = 0
+
+    class Library:
+        """zlib, told what goes in."""
+
+        error, crc32 = zlib.error, staticmethod(zlib.crc32)
+
+        class decompressobj:  # noqa: N801
+            def __init__(self, bits: int) -> None:
+                self._inner = zlib.decompressobj(bits)
+
+            def __getattr__(self, name: str) -> object:
+                return getattr(self._inner, name)
+
+            def decompress(self, data: bytes, most: int) -> bytes:
+                nonlocal fed
+                fed += len(data)
+                return self._inner.decompress(data, most)
+
+    monkeypatch.setattr(reader, "inflater", lambda: Library)
+    member = reference.compress(random.Random(size).randbytes(size))
+    count = 2_000_000 // (len(member) + 500)
+    assert len(unpacked(member * count)) == size * count
+    assert fed < 3 * count * (len(member) + 1024)
 
 
 @pytest.mark.parametrize(

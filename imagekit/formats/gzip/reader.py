@@ -20,6 +20,8 @@ _DEFLATE = 8
 _HEADER_CRC, _EXTRA, _NAME, _COMMENT = 0x02, 0x04, 0x08, 0x10
 _RESERVED = 0xE0
 _LONGEST_TEXT = 64 * 1024  # bytes of a name or comment in a header
+_FIRST_BLOCK = 1024
+"""Bytes of a member that are inflated first, then twice as many, and so on: members may be short, and very many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,18 +77,17 @@ class _Source(Forward):
         """Return exactly `count` bytes."""
         data = b""
         while len(data) < count:
-            more = self.block()
+            more = self.block(count - len(data))
             if not more:
                 raise self.error("the gzip file is cut short")
             data += more
-        self.give_back(data[count:])
-        return data[:count]
+        return data
 
     def take_text(self) -> bytes:
         """Return what stands before the next NUL, and the NUL."""
         data = b""
         while (end := data.find(b"\0") + 1) == 0:
-            more = self.block()
+            more = self.block(_FIRST_BLOCK)
             if not more:
                 raise self.error("the gzip file is cut short in its header")
             data += more
@@ -97,8 +98,8 @@ class _Source(Forward):
 
     def another_member(self) -> bool:
         """Tell whether a member follows; zeros may, as on tapes, anything else may not."""
-        start = self.block()
-        if start[:2] == _MAGIC or (start[:1] == _MAGIC[:1] and len(start) == 1):
+        start = self.block(len(_MAGIC))
+        if start == _MAGIC or (start[:1] == _MAGIC[:1] and len(start) == 1):
             self.give_back(start)
             return True
         while start:
@@ -136,9 +137,11 @@ def _member(source: _Source) -> Iterator[bytes]:
     stream = library.decompressobj(-15)
     crc = size = 0
     pending = b""
+    most = _FIRST_BLOCK
     while not stream.eof:
         if not pending:
-            pending = source.block()
+            pending = source.block(most)
+            most *= 2
             if not pending:
                 raise source.error("the gzip file is cut short")
         try:
