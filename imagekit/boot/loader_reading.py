@@ -45,6 +45,11 @@ class Setting:
     file: str
     line: int
 
+    @property
+    def where(self) -> str:
+        """File and line, for messages."""
+        return f"{self.file}:{self.line}"
+
 
 @dataclass(slots=True)
 class Fault:

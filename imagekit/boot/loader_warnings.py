@@ -36,11 +36,11 @@ def loader_warnings(reading: LoaderReading, console: Console) -> Iterator[str]:
                 "the folder must be named platform, or the kernel stops in krtld"
             )
     if "root_shadow" in given:
-        yield from shadow_problem(f"{given['root_shadow'].file}: root_shadow", given["root_shadow"].value)
+        yield from shadow_problem(f"{given['root_shadow'].where}: root_shadow", given["root_shadow"].value)
     for name, setting in given.items():
         if name.endswith("_load") and setting.value[0] == "'":
             yield f"{_told(given, name)}: in single quotes the loader does not know YES; write it in double quotes"
 
 
 def _told(given: dict[str, Setting], name: str) -> str:
-    return f'{given[name].file}: {name}="{given[name].value}"'
+    return f'{given[name].where}: {name}="{given[name].value}"'

@@ -101,7 +101,7 @@ def test_unquoted_values():
         'my_driver_flags="name=/kernel/drv/my.conf"\nos_console="ttyc"\n'
     )
     (warning,) = warnings_of(text)
-    assert warning.startswith(f'{LOCAL}: os_console="ttyc", but -c chooses ttyb')
+    assert warning.startswith(f'{LOCAL}:5: os_console="ttyc", but -c chooses ttyb')
     assert warnings_of("autoboot_delay=-1\n") == []
     assert warnings_of("a=:b\n") == []
 
