@@ -95,7 +95,7 @@ def _open_closed_streams() -> None:
 
 def _end_outputs() -> tuple[list[str], list[str]]:
     """Remove what temporaries are left; return the outputs that are complete, and what cannot be removed, said too."""
-    output = sys.modules.get("imagekit.output")  # without it there are none
+    output = sys.modules.get("imagekit.files.output")  # without it there are none
     if output is None:
         return [], []
     complete, left = ([str(path) for path in paths] for paths in output.end_all())
@@ -106,7 +106,7 @@ def _end_outputs() -> tuple[list[str], list[str]]:
 
 def _tell_cleared() -> None:
     """Say what was removed that an earlier run, which was killed, had left."""
-    output = sys.modules.get("imagekit.output")
+    output = sys.modules.get("imagekit.files.output")
     for what in output.cleared() if output else ():
         _say(f"imagekit: {what}")
 

@@ -14,10 +14,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from operator import itemgetter
 from pathlib import Path
+from typing import Protocol
 
 from imagekit import disk
 from imagekit.errors import FormatError, ImagekitError, InputError
-from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
 
 BLOCK_SIZE = 1 << 20
@@ -383,6 +383,16 @@ def data_runs(content: Content) -> Iterator[tuple[int, int]]:
         start, length = offset, count
     if length:
         yield start, length
+
+
+class Sparse(Protocol):
+    """Where what is made out of order goes: an OutputFile, a temporary file, or a part of an image."""
+
+    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
+        """Write `data`, all of it, at `offset` bytes."""
+
+    def truncate(self, size: int) -> None:
+        """Set the size in bytes; what was never written reads as zeros."""
 
 
 def write_sparse(content: Content, output: Sparse, progress: Progress = SILENT) -> None:

@@ -5,8 +5,9 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from imagekit.content import Content
-from imagekit.formats import gzip, raw
-from imagekit.output import Outputs
+from imagekit.files import raw
+from imagekit.files.output import Outputs
+from imagekit.formats import gzip
 from imagekit.progress import progress_bar
 
 

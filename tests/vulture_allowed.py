@@ -4,10 +4,10 @@ import sys
 import tarfile
 
 from imagekit.cli import LazyGroup
+from imagekit.files.output import Outputs
 from imagekit.formats.compressed import zip_file
-from imagekit.media.serve.handler import Handler
-from imagekit.media.serve.server import Server
-from imagekit.output import Outputs
+from imagekit.serve.handler import Handler
+from imagekit.serve.server import Server
 
 # tarfile itself reads these when it makes a header.
 _ = (

@@ -167,7 +167,7 @@ def command() -> None:
 
 
 def _write(text: str, output: Path | None) -> None:
-    from imagekit.output import Outputs  # noqa: PLC0415 - keeps --help quick
+    from imagekit.files.output import Outputs  # noqa: PLC0415 - keeps --help quick
 
     if output is None or output == Path("-"):
         options.print_text(text)

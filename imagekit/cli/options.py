@@ -16,8 +16,8 @@ from imagekit.clock import Stamp
 from imagekit.errors import ImagekitError, InputError, OutputError
 
 if TYPE_CHECKING:
+    from imagekit.files.rehearsal import Rehearsal
     from imagekit.product import Product
-    from imagekit.rehearsal import Rehearsal
 
     _Path = click.Path[Path]
 else:  # generic for type checkers only: older releases are not
@@ -270,7 +270,7 @@ def carry_out(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     """Print the plan, or carry it out and print a line a product (or all as JSON)."""
     warn(plan.warnings)
     if dry_run:
-        from imagekit.rehearsal import Rehearsal  # noqa: PLC0415 - keeps --help quick
+        from imagekit.files.rehearsal import Rehearsal  # noqa: PLC0415 - keeps --help quick
 
         rehearsal = Rehearsal()
         plan.rehearse(rehearsal)

@@ -82,7 +82,7 @@ def command(
         raise click.UsageError(f"one image at a time, so what is {qemu[0]!r}? Arguments for QEMU go behind --")
     if timeout is not None and not expect:
         raise click.UsageError("--timeout needs a text to --expect")
-    from imagekit.media import run  # noqa: PLC0415 - keeps --help quick
+    from imagekit import run  # noqa: PLC0415 - keeps --help quick
 
     outcome = run.run(
         run.Request(

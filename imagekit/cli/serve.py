@@ -23,6 +23,6 @@ def command(folder: Path, bind: str, port: int) -> None:
       imagekit serve output-pxe
       imagekit serve output-pxe --bind 0.0.0.0 --port 80
     """
-    from imagekit.media import serve  # noqa: PLC0415 - keeps --help quick
+    from imagekit import serve  # noqa: PLC0415 - keeps --help quick
 
     serve.serve(folder, bind, port)

@@ -5,9 +5,9 @@ from typing import Literal
 
 from imagekit.content import Content
 from imagekit.errors import FormatError
+from imagekit.files.temporary import Temporary
 from imagekit.formats import compressed, fat, gpt, iso, lofi, mbr, tar, ufs
 from imagekit.progress import SILENT, Progress
-from imagekit.temporary import Temporary
 from imagekit.tree import Tree
 
 Kind = Literal["gpt", "mbr", "iso", "ufs", "lofi", "tar", "fat"] | compressed.Kind

@@ -8,8 +8,8 @@ from imagekit import disk
 from imagekit.content import BLOCK_SIZE, Content, DiskFile, data_blocks, is_zero
 from imagekit.disk import reporting_errors
 from imagekit.errors import InputError, PlanError
+from imagekit.files.output import OutputFolder, Outputs, put_in_place
 from imagekit.interrupts import held
-from imagekit.output import OutputFolder, Outputs, put_in_place
 from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Special, Symlink, Tree
 
 _SPECIAL = {stat.S_IFBLK: "b", stat.S_IFCHR: "c", stat.S_IFIFO: "p", stat.S_IFSOCK: "s"}

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from imagekit.errors import InputError
+from imagekit.files.output import Outputs
 from imagekit.manifest.combine import repetition, sort_key
 from imagekit.manifest.findings import FindingsError
 from imagekit.manifest.grammar import Comment, Directive, Parsed, format_directive, parse, refuse_bad_lines
 from imagekit.manifest.relations import can_stand
 from imagekit.manifest.sources import STANDARD_INPUT, manifest_files, read_text
-from imagekit.output import Outputs
 
 
 def format_manifest(parsed: Parsed) -> str:

@@ -12,6 +12,8 @@ from imagekit.boot.modules import Module
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Composite
 from imagekit.errors import PlanError
+from imagekit.files.output import Outputs
+from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
 from imagekit.media import hybrid
@@ -19,9 +21,7 @@ from imagekit.media.additions import Additions
 from imagekit.media.contents import BOOTFS, LOADER, answers_warnings, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import CDBOOT, ISOBOOT, find_sources
 from imagekit.media.sources import Request as SourceRequest
-from imagekit.output import Outputs
 from imagekit.product import Product, write_product
-from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File
 
 EFIBOOT = "boot/efiboot.img"

@@ -13,6 +13,8 @@ from imagekit.boot.sectors import SECTOR, STAGE2_LIMIT, BootPrograms, read_boot_
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
 from imagekit.errors import InputError, PlanError
+from imagekit.files.output import Outputs
+from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import fat, gpt, gzip
 from imagekit.media.additions import Additions
 from imagekit.media.contents import (
@@ -26,9 +28,7 @@ from imagekit.media.contents import (
 )
 from imagekit.media.sources import Request as SourceRequest
 from imagekit.media.sources import find_sources
-from imagekit.output import Outputs
 from imagekit.product import Product, write_product
-from imagekit.rehearsal import Rehearsal
 from imagekit.tree import Tree
 
 DEFAULT_SIZE = 1_940_000_256

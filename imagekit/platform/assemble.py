@@ -8,9 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imagekit.content import Bytes, Content, Deferred, write_sparse
-from imagekit.formats import gzip, lofi, raw, tar
-from imagekit.in_place import InPlace
-from imagekit.output import OutputFile, Outputs
+from imagekit.files import raw
+from imagekit.files.in_place import InPlace
+from imagekit.files.output import OutputFile, Outputs
+from imagekit.files.temporary import Temporary
+from imagekit.formats import gzip, lofi, tar
 from imagekit.platform.hooks import run_commands
 from imagekit.platform.images import USR_ARCHIVE, Images, growth, plan_images
 from imagekit.platform.layout import (
@@ -23,7 +25,6 @@ from imagekit.platform.layout import (
 )
 from imagekit.product import Product, write_product
 from imagekit.progress import progress_bar
-from imagekit.temporary import Temporary
 from imagekit.tree import Directory, File, Tree
 
 if TYPE_CHECKING:

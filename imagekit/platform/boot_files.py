@@ -7,14 +7,14 @@ from pathlib import Path
 
 from imagekit.clock import build_time
 from imagekit.content import Bytes
+from imagekit.files.kept import others_in
+from imagekit.files.output import Outputs
+from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import folder, tar
-from imagekit.kept import others_in
-from imagekit.output import Outputs
 from imagekit.platform.fixups import put_file
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.platform.tarball import entries_data, shipped_tree
 from imagekit.product import Product, write_product
-from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File, Tree
 
 VERSION = "etc/version/boot"

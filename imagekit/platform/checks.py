@@ -8,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from imagekit.config import DEFAULT_COMPLETE, Config
 from imagekit.content import Bytes
 from imagekit.errors import ImagekitError, InputError
 from imagekit.manifest.findings import Finding, Severity, in_order, is_below
@@ -15,7 +16,6 @@ from imagekit.manifest.grammar import Directive
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.verify import Verification, verify
 from imagekit.platform import password
-from imagekit.platform.config import DEFAULT_COMPLETE, Config
 from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import plan_hooks, put_prebuilt
 from imagekit.platform.images import split_images

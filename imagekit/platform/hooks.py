@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from imagekit.config import Config
 from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
+from imagekit.files.output import Outputs
 from imagekit.formats import folder as disk_folder
-from imagekit.output import Outputs
 from imagekit.platform.build_log import BuildLog
-from imagekit.platform.config import Config
 from imagekit.platform.fixups import put_file
 from imagekit.tree import Tree
 

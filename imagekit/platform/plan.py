@@ -8,7 +8,8 @@ from imagekit import __version__
 from imagekit.clock import build_time
 from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
-from imagekit.kept import others_in
+from imagekit.files.kept import others_in
+from imagekit.files.rehearsal import Rehearsal
 from imagekit.manifest.accounts import read_accounts
 from imagekit.manifest.findings import Finding, FindingsError, grouped, is_fatal
 from imagekit.manifest.lint import lint
@@ -24,7 +25,6 @@ from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, growth, plan_im
 from imagekit.platform.layout import BUILD_VERSION, PLATFORM_FILES, RELEASE, SHADOW
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.product import Product
-from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File, Tree
 
 ROOT_KIB, DEBUG_KIB, USR_KIB = 350_000, 3_000, 448_000

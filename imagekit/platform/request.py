@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.clock import Stamp, undated
+from imagekit.config import NAME, Config, read_config
 from imagekit.errors import InputError
 from imagekit.formats.gzip import Level
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.sources import MANIFESTS, outdated, workspace_manifests, workspace_protos
-from imagekit.platform.config import NAME, Config, read_config
 from imagekit.platform.hooks import NAMES
 
 

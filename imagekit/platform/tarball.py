@@ -6,14 +6,14 @@ from pathlib import Path
 
 from imagekit.clock import Stamp, build_time
 from imagekit.content import Content
+from imagekit.files.output import Outputs
+from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import gzip, tar
 from imagekit.manifest.findings import grouped
 from imagekit.manifest.resolve import resolve
 from imagekit.manifest.sources import outdated, read_manifests, workspace_manifests, workspace_protos
-from imagekit.output import Outputs
 from imagekit.platform.request import proto_stamp
 from imagekit.product import Product, write_product
-from imagekit.rehearsal import Rehearsal
 from imagekit.tree import File, HardLink, Symlink, Tree
 
 

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.media.run.machine import QEMU, Machine, escape, ovmf
+from imagekit.run.machine import QEMU, Machine, escape, ovmf
 
 __all__ = ["CONSOLES", "END_WORDS", "FAILURE_WORDS", "PORTS", "QEMU", "Boot", "BootFailedError", "boot", "ovmf"]
 

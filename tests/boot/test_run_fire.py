@@ -7,7 +7,7 @@ import sys
 import pytest
 import qemu
 
-from imagekit.media.run.machine import Machine
+from imagekit.run.machine import Machine
 
 RUN = (sys.executable, "-m", "imagekit", "run", "--memory", "64M", "--accel", "tcg", "--as", "disk")
 WAITS = b"\xfa\xf4"  # cli; hlt

@@ -12,9 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imagekit.content import Bytes, Composite, DiskFile, write_sparse
+from imagekit.files.output import Outputs
 from imagekit.formats import fat
 from imagekit.formats.fat import names
-from imagekit.output import Outputs
 from imagekit.tree import Directory, File, Tree
 
 MIB = 1 << 20

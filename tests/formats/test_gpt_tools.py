@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from imagekit.content import DiskFile, write_sparse
+from imagekit.files.output import Outputs
 from imagekit.formats import gpt
 from imagekit.formats.gpt import GptDisk, Partition
-from imagekit.output import Outputs
 
 SIZE = 1_940_000_256
 DISK = uuid.UUID("5ac0ffee-0000-5000-8000-0123456789ab")

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, DiskFile
+from imagekit.files.output import Outputs
 from imagekit.formats import gzip
-from imagekit.output import Outputs
 
 RNG = random.Random(2)
 WORDS = " ".join(RNG.choices([RNG.randbytes(6).hex() for _ in range(400)], k=200_000)).encode()

@@ -11,8 +11,8 @@ import pycdlib
 import pytest
 
 from imagekit.content import Bytes, Composite, write_sparse
+from imagekit.files.output import Outputs
 from imagekit.formats import iso
-from imagekit.output import Outputs
 from imagekit.progress import SILENT
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from imagekit.content import Bytes, Composite, DiskFile
 from imagekit.errors import FormatError, InputError, OutputError, PlanError
+from imagekit.files.output import Outputs
 from imagekit.formats import lofi
 from imagekit.formats.lofi import deflate, writer
-from imagekit.output import Outputs
 
 SEGMENT = 131072
 

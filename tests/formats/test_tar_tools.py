@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from imagekit.content import Bytes, DiskFile
+from imagekit.files.output import Outputs
 from imagekit.formats import detect, gzip, tar
-from imagekit.output import Outputs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8"}

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from imagekit.content import Bytes, Composite, DiskFile, write_sparse
 from imagekit.errors import InputError, PlanError
+from imagekit.files.output import Outputs
 from imagekit.formats import ufs
-from imagekit.formats.ufs.inventory import Inventory
-from imagekit.output import Outputs
+from imagekit.formats.ufs.survey import Inventory
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 _SPEC = importlib.util.spec_from_file_location("ufs_check", Path(__file__).with_name("ufs_check.py"))

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 import pytest
 
 from imagekit.content import Bytes, write_sparse
+from imagekit.files.output import Outputs
 from imagekit.formats import ufs
-from imagekit.output import Outputs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 TIME = 1600000000

@@ -18,9 +18,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit import temporary
 from imagekit.content import Bytes
 from imagekit.errors import FormatError, ImagekitError, OutputError
+from imagekit.files import temporary
 from imagekit.formats import compressed, detect
 from imagekit.formats.compressed import streams
 

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Deferred, DiskFile, Slice, data_blocks, write_sparse
 from imagekit.errors import FormatError, ImagekitError, InputError, OutputError
-from imagekit.output import Outputs
-from imagekit.temporary import Temporary
+from imagekit.files.output import Outputs
+from imagekit.files.temporary import Temporary
 
 
 @st.composite

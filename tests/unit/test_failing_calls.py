@@ -13,8 +13,9 @@ import pytest
 from imagekit import disk
 from imagekit.content import Bytes, Composite, write_sparse
 from imagekit.errors import ImagekitError
-from imagekit.formats import gzip, raw
-from imagekit.output import Outputs
+from imagekit.files import raw
+from imagekit.files.output import Outputs
+from imagekit.formats import gzip
 
 CALLS = {
     "write": [errno.ENOSPC],

@@ -16,9 +16,9 @@ from hypothesis import strategies as st
 from imagekit import interrupts
 from imagekit.content import Bytes, Composite
 from imagekit.errors import ImagekitError, InputError, OutputError, PlanError
+from imagekit.files.output import end_all
 from imagekit.formats import folder
 from imagekit.interrupts import Interrupted
-from imagekit.output import end_all
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 

@@ -16,11 +16,12 @@ from hypothesis import strategies as st
 
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
 from imagekit.errors import FormatError, InputError, OutputError
-from imagekit.formats import gzip, raw
+from imagekit.files import raw
+from imagekit.files.output import Outputs
+from imagekit.formats import gzip
 from imagekit.formats.gzip import reader, writer
 from imagekit.formats.gzip.crc import append_zeros, combine
 from imagekit.formats.gzip.zeros import deflated_zeros
-from imagekit.output import Outputs
 
 WORDS = [hex(number**3) for number in range(9)]
 LIBRARIES = gzip.available()

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from imagekit.content import Bytes
 from imagekit.errors import InputError, OutputError
+from imagekit.files.in_place import InPlace
+from imagekit.files.output import Outputs
 from imagekit.formats import lofi
-from imagekit.in_place import InPlace
-from imagekit.output import Outputs
 
 IMAGE_SIZE = 1000
 

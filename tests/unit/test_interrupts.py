@@ -114,7 +114,7 @@ import contextlib, gc, importlib, importlib._bootstrap, pathlib, signal, sys, ti
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)  # whatever the tests' own caller ignores
 import imagekit.__main__ as program, imagekit.cli as cli
-from imagekit.output import Outputs
+from imagekit.files.output import Outputs
 again = "again" in sys.argv
 if again:
     from imagekit import interrupts

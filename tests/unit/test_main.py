@@ -275,7 +275,7 @@ import pathlib, signal, sys, time
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
     signal.signal(number, signal.SIG_DFL)  # whatever the tests' own caller ignores
 import imagekit.__main__ as program, imagekit.cli as cli
-from imagekit.output import Outputs
+from imagekit.files.output import Outputs
 def main(**_):
     if sys.argv[1:]:
         with Outputs() as outputs:
@@ -338,7 +338,9 @@ def test_what_was_complete_before_an_interrupt_is_named(tmp_path):
 
 
 def test_what_cannot_be_removed_is_named(tmp_path):
-    code = INTERRUPTED.replace("def main", "import imagekit.output as o\no.remove = lambda path: [path]\ndef main")
+    code = INTERRUPTED.replace(
+        "def main", "import imagekit.files.output as o\no.remove = lambda path: [path]\ndef main"
+    )
     status, said = interrupted(tmp_path, code, signals=[signal.SIGINT])
     assert status == 130
     assert said.splitlines()[-1] == "imagekit: interrupted"

@@ -12,10 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from imagekit import disk, interrupts, output, partials
+from imagekit import disk, interrupts
 from imagekit.disk import remove
 from imagekit.errors import OutputError
-from imagekit.output import OutputFile, Outputs
+from imagekit.files import output, partials
+from imagekit.files.output import OutputFile, Outputs
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
 
@@ -252,7 +253,7 @@ def test_no_two_outputs_go_to_one_place(tmp_path, monkeypatch):
 AS_NOBODY = """
 import os, random, sys
 from pathlib import Path
-from imagekit.output import Outputs
+from imagekit.files.output import Outputs
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 """
@@ -313,7 +314,7 @@ def way(request, monkeypatch):
 def test_what_cannot_be_removed_is_told(tmp_path, monkeypatch):
     (tmp_path / "x").mkdir()
     monkeypatch.setattr(disk, "exchange", lambda *_: False)
-    monkeypatch.setattr("imagekit.output.remove", lambda path: [path] if path.suffix == ".old" else remove(path))
+    monkeypatch.setattr("imagekit.files.output.remove", lambda path: [path] if path.suffix == ".old" else remove(path))
     with pytest.raises(OutputError, match="all is complete, but") as caught, Outputs() as outputs:
         outputs.folder(tmp_path / "x").file("f").write(b"new")
     assert Path(caught.value.where).suffix == ".old"
@@ -471,18 +472,18 @@ KILLED = """
 import os, signal, sys
 from pathlib import Path
 from imagekit import disk
-from imagekit.output import Outputs
+from imagekit.files.output import Outputs
 where = sys.argv[1]
 def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 if where == "between":
     disk.exchange = lambda *_: False
-    import imagekit.output
-    put = imagekit.output.put_in_place
-    imagekit.output.put_in_place = lambda old, new: die() if new.name == "folder" else put(old, new)
+    import imagekit.files.output
+    put = imagekit.files.output.put_in_place
+    imagekit.files.output.put_in_place = lambda old, new: die() if new.name == "folder" else put(old, new)
 elif where == "removing":
-    import imagekit.output
-    imagekit.output.remove = die
+    import imagekit.files.output
+    imagekit.files.output.remove = die
 with Outputs() as outputs:
     outputs.file(Path("image")).write(b"half")
     outputs.folder(Path("folder")).file("deep/f").write(b"half")

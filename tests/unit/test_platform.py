@@ -526,8 +526,8 @@ class TestHooks:
 
     def test_aliases_do_not_blow_up(self, tmp_path):
         """Ten lists, each of ten times the one before: 10^10 words, were they told."""
+        from imagekit.config import read_config
         from imagekit.errors import InputError
-        from imagekit.platform.config import read_config
 
         config = tmp_path / "imagekit.yaml"
         bomb = "word"
@@ -546,7 +546,7 @@ class TestHooks:
             assert len(str(caught.value)) < 1000
 
     def test_the_example_of_the_documentation_is_one(self, tmp_path):
-        from imagekit.platform import config
+        from imagekit import config
 
         text = textwrap.dedent(config.__doc__.partition("\n\n")[2])
         (tmp_path / "imagekit.yaml").write_text(text)
@@ -698,7 +698,7 @@ def test_a_failure_while_writing_leaves_no_folder(ws, monkeypatch):
 
 def test_a_failure_of_the_boot_archive_ends_the_tarball_too(ws, monkeypatch):
     from imagekit.errors import OutputError
-    from imagekit.formats import raw
+    from imagekit.files import raw
     from imagekit.platform.plan import plan
     from imagekit.platform.request import Request
 

@@ -411,8 +411,8 @@ class TestImages:
 
     def test_an_archive_of_usr_that_moves_leaves_nothing_behind(self, tmp_path):
         """What it left would lie in blocks of the larger image that nothing is written to."""
-        from imagekit.in_place import InPlace
-        from imagekit.output import Outputs
+        from imagekit.files.in_place import InPlace
+        from imagekit.files.output import Outputs
 
         data = os.urandom(300_000)
         with Outputs() as outputs:

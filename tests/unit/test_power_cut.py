@@ -6,7 +6,7 @@ import pytest
 from recorder import Recorder
 
 from imagekit import disk
-from imagekit.output import Outputs
+from imagekit.files.output import Outputs
 
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="looks at /proc")
 

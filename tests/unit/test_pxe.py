@@ -17,11 +17,11 @@ from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
 from imagekit.errors import InputError, OutputError, PlanError
+from imagekit.files.output import Outputs
 from imagekit.media import pxe
 from imagekit.media.additions import Additions
 from imagekit.media.pxe import publish
 from imagekit.media.sources import Request as SourceRequest
-from imagekit.output import Outputs
 
 OLDER, NEWER = "20250101T000000Z", "20270101T000000Z"
 

@@ -18,10 +18,10 @@ from imagekit.boot.console import Console
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
 from imagekit.errors import PlanError
+from imagekit.files.output import Outputs
 from imagekit.media import iso, pxe, usb
 from imagekit.media.pxe import publish
 from imagekit.media.sources import Request as SourceRequest
-from imagekit.output import Outputs
 
 OLDER, NEWER = "20250101T000000Z", "20270101T000000Z"
 

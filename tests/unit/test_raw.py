@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from imagekit import interrupts
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
 from imagekit.errors import InputError, OutputError
-from imagekit.formats import raw
-from imagekit.output import Outputs
+from imagekit.files import raw
+from imagekit.files.output import Outputs
 
 MIB = 1 << 20
 

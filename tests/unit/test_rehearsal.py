@@ -7,8 +7,8 @@ import pytest
 
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, DiskFile
 from imagekit.errors import OutputError
-from imagekit.output import Outputs
-from imagekit.rehearsal import Rehearsal
+from imagekit.files.output import Outputs
+from imagekit.files.rehearsal import Rehearsal
 
 
 def plain(path):

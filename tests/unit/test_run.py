@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 
 from imagekit.boot.console import DEVICES
 from imagekit.errors import FormatError, ImagekitError, InputError
-from imagekit.media.run import Request, command, machine, run
-from imagekit.media.run.console import Watch, screen
-from imagekit.media.run.machine import Machine, Network
-from imagekit.media.run.subject import opened
+from imagekit.run import Request, command, machine, run
+from imagekit.run.console import Watch, screen
+from imagekit.run.machine import Machine, Network
+from imagekit.run.subject import opened
 
 
 def disk(size=1 << 20):

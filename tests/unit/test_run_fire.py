@@ -16,7 +16,7 @@ import time
 import pytest
 
 from imagekit.errors import ImagekitError, InputError
-from imagekit.media.run import Request, process, run
+from imagekit.run import Request, process, run
 
 RUN = (sys.executable, "-m", "imagekit", "run")
 RAW = "import termios, tty; tty.setraw(0); os.set_blocking(0, False)"
@@ -301,7 +301,7 @@ class TestLastLine:
 
 def test_a_console_that_no_machine_has_is_not_taken_from_an_image(image, monkeypatch):
     from imagekit.content import Bytes
-    from imagekit.media.run import subject
+    from imagekit.run import subject
     from imagekit.tree import File, Tree
 
     for name, console in (("ttyb", "ttyb"), ("ttyz", None), ("spdif", None)):

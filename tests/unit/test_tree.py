@@ -5,7 +5,7 @@ import pytest
 from imagekit.content import Bytes
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat, folder, tar, ufs
-from imagekit.formats.iso import inodes as iso
+from imagekit.formats.iso import survey as iso
 from imagekit.tree import Directory, File, HardLink, HardLinkError, Symlink, Tree
 
 

@@ -3,12 +3,11 @@
 from collections.abc import Callable, Iterator, Mapping
 from typing import Literal, TypeGuard, get_args
 
-from imagekit.content import Content, is_zero
+from imagekit.content import Content, Sparse, is_zero
 from imagekit.errors import FormatError
 from imagekit.formats import gzip
 from imagekit.formats.compressed.streams import BZIP2, XZ, ZSTD, compression_of, pieces
 from imagekit.formats.compressed.zip_file import is_zip, zip_pieces
-from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
 
 Kind = Literal["gzip", "xz", "bzip2", "zstd", "zip"]

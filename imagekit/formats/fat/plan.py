@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 from imagekit.errors import PlanError
 from imagekit.formats.fat import names
-from imagekit.formats.fat.image import FatPlan, Placed
 from imagekit.formats.fat.layout import FIRST_CLUSTER, OEM_NAME, RECORD_SIZE, SECTOR, BootSector, Kind
 from imagekit.formats.fat.sizes import fitting, smallest
 from imagekit.formats.fat.survey import survey_tree
+from imagekit.formats.fat.writer import FatPlan, Placed
 from imagekit.tree import Directory, File, Tree
 
 

@@ -6,14 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.content import BLOCK_SIZE, Content, is_zero
+from imagekit.content import BLOCK_SIZE, Content, Sparse, is_zero
 from imagekit.errors import FormatError
+from imagekit.files.temporary import Temporary
 from imagekit.formats.forward import Forward
 from imagekit.formats.gzip.backends import inflater
 from imagekit.formats.gzip.writer import TRAILER
-from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
-from imagekit.temporary import Temporary
 
 _MAGIC = b"\x1f\x8b"
 _DEFLATE = 8

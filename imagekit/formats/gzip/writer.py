@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
-from imagekit.formats import raw
+from imagekit.files import raw
 from imagekit.formats.gzip.backends import Backend, Level, choose
 from imagekit.formats.gzip.crc import append_zeros, combine
 from imagekit.formats.gzip.zeros import deflated_zeros

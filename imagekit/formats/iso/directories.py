@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from imagekit.formats.iso import rock_ridge
-from imagekit.formats.iso.inodes import InodeTable, encode, name_warnings
 from imagekit.formats.iso.layout import (
     FLAG_DIRECTORY,
     PARENT,
@@ -18,6 +17,7 @@ from imagekit.formats.iso.layout import (
 )
 from imagekit.formats.iso.names import primary_names, shadowed_names, sort_key
 from imagekit.formats.iso.plan import Layout
+from imagekit.formats.iso.survey import InodeTable, encode, name_warnings
 from imagekit.tree import Directory, File, Special, Symlink, Tree
 
 

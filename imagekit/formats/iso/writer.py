@@ -11,7 +11,6 @@ from collections.abc import Sequence
 from imagekit.errors import InputError, PlanError
 from imagekit.formats.iso import el_torito
 from imagekit.formats.iso.directories import Directories
-from imagekit.formats.iso.inodes import InodeTable, content_key, time_warnings
 from imagekit.formats.iso.layout import (
     DESCRIPTORS_SECTOR,
     EARLIEST,
@@ -25,6 +24,7 @@ from imagekit.formats.iso.layout import (
     record_time,
 )
 from imagekit.formats.iso.plan import BootEntry, BootPlan, IsoPlan, Layout
+from imagekit.formats.iso.survey import InodeTable, content_key, time_warnings
 from imagekit.formats.iso.volume import VolumeIds, volume_descriptor
 from imagekit.tree import File, Tree
 

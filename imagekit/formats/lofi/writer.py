@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
-from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
+from imagekit.content import BLOCK_SIZE, Content, Sparse, data_blocks, is_zero
 from imagekit.errors import PlanError
 from imagekit.formats.gzip.backends import Level
 from imagekit.formats.gzip.writer import usable_cores
@@ -23,7 +23,6 @@ from imagekit.formats.lofi.layout import (
     SEGMENT_SIZE,
     STORED,
 )
-from imagekit.output import Sparse
 from imagekit.progress import SILENT, Progress
 
 _ENTRIES_LIMIT = 1 << 32

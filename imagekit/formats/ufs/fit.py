@@ -8,8 +8,8 @@ from heapq import nlargest
 from imagekit.errors import PlanError
 from imagekit.formats.ufs.allocation import Full, space
 from imagekit.formats.ufs.geometry import SIZE_LIMIT, Geometry, NoRoomError
-from imagekit.formats.ufs.inventory import Inventory
 from imagekit.formats.ufs.placement import place, too_large
+from imagekit.formats.ufs.survey import Inventory
 from imagekit.tree import Directory, Tree
 
 _KIB = 1024

@@ -12,7 +12,7 @@ from imagekit.errors import PlanError
 from imagekit.formats.ufs import layout
 from imagekit.formats.ufs.allocation import Allocator, Full, Run, space
 from imagekit.formats.ufs.geometry import Geometry
-from imagekit.formats.ufs.inventory import LOST_FOUND, Inventory
+from imagekit.formats.ufs.survey import LOST_FOUND, Inventory
 from imagekit.tree import Entry
 
 _SECTORS_LIMIT = 1 << 31

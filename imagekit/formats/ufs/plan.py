@@ -11,8 +11,8 @@ from imagekit.formats.ufs.allocation import Full, Run
 from imagekit.formats.ufs.audit import audit
 from imagekit.formats.ufs.fit import Demand, ImageTooSmallError, Largest, size_for
 from imagekit.formats.ufs.geometry import Geometry, NoRoomError, check_request
-from imagekit.formats.ufs.inventory import Inventory, Names
 from imagekit.formats.ufs.placement import Node, place
+from imagekit.formats.ufs.survey import Inventory, Names
 from imagekit.formats.ufs.writer import render
 from imagekit.tree import Tree
 

@@ -14,6 +14,8 @@ from imagekit.boot.loader_conf import DEFAULTS, is_kept_back
 from imagekit.boot.modules import Module
 from imagekit.content import Composite, Content, DiskFile
 from imagekit.errors import InputError, PlanError
+from imagekit.files.output import OutputFolder, Outputs
+from imagekit.files.rehearsal import Rehearsal
 from imagekit.interrupts import held
 from imagekit.media.additions import age_warnings, answers_of
 from imagekit.media.contents import LOADER, loader_conf_warnings
@@ -34,9 +36,7 @@ from imagekit.media.pxe.texts import SUMS, boot_of, generated, prefix, sums
 from imagekit.media.pxe.uefi import plan_image
 from imagekit.media.repacking import own_settings
 from imagekit.media.sources import Sources, find_sources
-from imagekit.output import OutputFolder, Outputs
 from imagekit.product import Product
-from imagekit.rehearsal import Rehearsal
 
 _MOST_LISTED = 10
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from imagekit.content import Composite, Content, DiskFile, Slice, data_runs, write_sparse
 from imagekit.disk import make_folders_above, remove_empty, reporting_errors
 from imagekit.errors import OutputError, PlanError
+from imagekit.files.output import OutputFile, OutputFolder, Outputs
 from imagekit.interrupts import held
 from imagekit.media.pxe.catalog import BOOTFS, IMAGES, INDEX, PLATFORMS
-from imagekit.output import OutputFile, OutputFolder, Outputs
 
 FICLONE = 0x40049409
 """The ioctl that makes a file share the blocks of another until one of them changes (linux/fs.h)."""

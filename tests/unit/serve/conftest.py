@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from imagekit.media.serve import Server
+from imagekit.serve import Server
 
 SECRET = b"this lies outside\n"
 DATA = bytes(range(256)) * 400

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from imagekit.errors import InputError
-from imagekit.media.serve import Server, client, server
+from imagekit.serve import Server, client, server
 
 
 class TestManyClients:

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit.media.serve import jail
-from imagekit.media.serve.jail import Jail, RefusedError, Target
+from imagekit.serve import jail
+from imagekit.serve.jail import Jail, RefusedError, Target
 
 SECRET = b"this lies outside\n"
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit.media.serve.ranges import UnsatisfiableError, parse
+from imagekit.serve.ranges import UnsatisfiableError, parse
 
 DATA = bytes(range(256)) * 400
 

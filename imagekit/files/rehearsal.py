@@ -4,10 +4,10 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from imagekit import places
 from imagekit.content import Content, data_runs, is_zero
 from imagekit.disk import reporting_errors
 from imagekit.errors import OutputError
+from imagekit.files import places
 
 
 @dataclass(slots=True)

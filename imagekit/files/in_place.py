@@ -8,7 +8,7 @@ from itertools import accumulate
 from imagekit import disk
 from imagekit.content import KnownContent
 from imagekit.errors import InputError
-from imagekit.output import OutputFile
+from imagekit.files.output import OutputFile
 
 
 class InPlace(KnownContent):

@@ -15,8 +15,8 @@ from typing import Any
 
 from imagekit.errors import InputError
 from imagekit.media.pxe.texts import MENU
-from imagekit.media.serve.handler import Handler
-from imagekit.media.serve.jail import Jail
+from imagekit.serve.handler import Handler
+from imagekit.serve.jail import Jail
 
 MOST_CONNECTIONS = 400
 """Each takes a thread and two or three descriptors, of which a process may often have no more than 1,024."""

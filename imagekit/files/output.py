@@ -10,23 +10,14 @@ import os
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Sequence
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Self
 
-from imagekit import disk, partials, places
+from imagekit import disk
 from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder
 from imagekit.errors import OutputError
+from imagekit.files import partials, places
+from imagekit.files.kept import keep_others
 from imagekit.interrupts import held
-from imagekit.kept import keep_others
-
-
-class Sparse(Protocol):
-    """Where what is made out of order goes: an OutputFile, a temporary file, or a part of an image."""
-
-    def write_at(self, offset: int, data: bytes | bytearray | memoryview) -> None:
-        """Write `data`, all of it, at `offset` bytes."""
-
-    def truncate(self, size: int) -> None:
-        """Set the size in bytes; what was never written reads as zeros."""
 
 
 class _Output(ABC):

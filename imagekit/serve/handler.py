@@ -13,9 +13,9 @@ from urllib.parse import quote
 
 import h11
 
-from imagekit.media.serve.client import BadRequestError, Client
-from imagekit.media.serve.jail import Jail, RefusedError, Target
-from imagekit.media.serve.ranges import UnsatisfiableError, parse
+from imagekit.serve.client import BadRequestError, Client
+from imagekit.serve.jail import Jail, RefusedError, Target
+from imagekit.serve.ranges import UnsatisfiableError, parse
 
 _TYPES = {  # suffix: type; the host's own table would make this differ from host to host
     ".html": "text/html; charset=utf-8",

@@ -13,11 +13,11 @@ from pathlib import Path
 from imagekit.errors import ImagekitError, InputError
 from imagekit.interrupts import held
 from imagekit.media.pxe.texts import MENU
-from imagekit.media.run import console
-from imagekit.media.run.guard import Guard
-from imagekit.media.run.machine import QEMU, Machine, Network, ovmf
-from imagekit.media.run.process import Ending, Scratch
-from imagekit.media.run.subject import Subject, opened
+from imagekit.run import console
+from imagekit.run.guard import Guard
+from imagekit.run.machine import QEMU, Machine, Network, ovmf
+from imagekit.run.process import Ending, Scratch
+from imagekit.run.subject import Subject, opened
 
 ATTACHMENTS = {"usb": "usb", "disk": "ahci", "cd": "cd"}
 """What --as calls the buses of the machine."""
@@ -118,7 +118,7 @@ def _over_http(request: Request, subject: Subject) -> Iterator[str]:
     if subject.kind != "pxe" or request.firmware != "uefi" or request.bootfile:
         yield ""
         return
-    from imagekit.media.serve.server import GUEST_SEES, Server  # noqa: PLC0415 - most runs need no server
+    from imagekit.serve.server import GUEST_SEES, Server  # noqa: PLC0415 - most runs need no server
 
     with Server(subject.path, port=0, logs=False) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)

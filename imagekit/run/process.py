@@ -12,7 +12,7 @@ from typing import IO
 
 from imagekit.errors import InputError
 from imagekit.interrupts import held
-from imagekit.media.run.guard import Guard
+from imagekit.run.guard import Guard
 
 _PATIENCE = 5.0
 """Seconds for QEMU to remove its temporaries when it is told to end."""

@@ -9,12 +9,12 @@ from pathlib import Path
 from imagekit.boot.console import DEVICES
 from imagekit.content import Content, DiskFile, write_sparse
 from imagekit.errors import ImagekitError, InputError
+from imagekit.files.temporary import Temporary
 from imagekit.formats import detect
 from imagekit.formats.lofi import Lofi
 from imagekit.media.pxe.catalog import INDEX
 from imagekit.media.pxe.index import parse_catalog, read_index
 from imagekit.progress import progress_bar
-from imagekit.temporary import Temporary
 from imagekit.tree import File
 
 _LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf

@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import IO
 
 from imagekit import interrupts
-from imagekit.media.run.process import Ending, Scratch, running
+from imagekit.run.process import Ending, Scratch, running
 
 _LAST_LINES = 12
 _LONGEST_LINE = 1000  # characters kept of a line that does not end

@@ -10,8 +10,8 @@ from itertools import pairwise
 from typing import Protocol, Self
 
 from imagekit.content import BLOCK_SIZE, Content, data_runs, is_zero
+from imagekit.files.output import OutputFile
 from imagekit.interrupts import check, held
-from imagekit.output import OutputFile
 from imagekit.progress import SILENT, Progress
 
 _AHEAD = 6  # blocks on their way from the reader to the last stage

@@ -1,0 +1,1 @@
+"""Files on disk: outputs that appear whole or not at all, temporaries, raw images."""
