@@ -244,7 +244,7 @@ class TestRemoving:
         make(ws, None, platform(ws, OLDER))
         program = (
             "import os, signal, sys\n"
-            "from imagekit import output\n"
+            "from imagekit.files import output\n"
             "from imagekit.__main__ import main\n"
             "from imagekit.media.pxe import publish\n"
             f"{moment} = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
@@ -270,7 +270,7 @@ class TestRemoving:
         make(ws, None, platform(ws, OLDER))
         program = (
             "import os, signal, sys\n"
-            "from imagekit import output\n"
+            "from imagekit.files import output\n"
             "from imagekit.__main__ import main\n"
             "real = output.put_in_place\n"
             "def put(temporary, path):\n"
