@@ -73,8 +73,8 @@ def command(
     """
     from imagekit.media import additions, iso, sources  # noqa: PLC0415 - keeps --help quick
 
-    request = iso.Request(
-        sources.Request(root, platform, boot),
+    request = iso.IsoRequest(
+        sources.SourceRequest(root, platform, boot),
         console,
         output,
         esp_size,

@@ -130,9 +130,9 @@ def command(
     from imagekit.media import additions, pxe, sources  # noqa: PLC0415 - keeps --help quick
 
     places: tuple[Path | None, ...] = platforms or (() if remove else (None,))
-    request = pxe.Request(
+    request = pxe.PxeRequest(
         output=output or root / "output-pxe",
-        sources=tuple(sources.Request(root, place, boot) for place in places),
+        sources=tuple(sources.SourceRequest(root, place, boot) for place in places),
         console=console,
         url=url,
         default=default,

@@ -85,7 +85,7 @@ def command(
     from imagekit import run  # noqa: PLC0415 - keeps --help quick
 
     outcome = run.run(
-        run.Request(
+        run.RunRequest(
             path=path,
             firmware=firmware,
             attach=attach,

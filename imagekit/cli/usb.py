@@ -69,8 +69,8 @@ def command(
     """
     from imagekit.media import additions, sources, usb  # noqa: PLC0415 - keeps --help quick
 
-    request = usb.Request(
-        sources.Request(root, platform, boot),
+    request = usb.UsbRequest(
+        sources.SourceRequest(root, platform, boot),
         console,
         output,
         size,

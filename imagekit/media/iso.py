@@ -19,8 +19,7 @@ from imagekit.formats import iso as iso9660
 from imagekit.media import hybrid
 from imagekit.media.additions import Additions
 from imagekit.media.contents import BOOTFS, LOADER, answers_warnings, listing, medium_tree, plan_esp, warnings_about
-from imagekit.media.sources import CDBOOT, ISOBOOT, find_sources
-from imagekit.media.sources import Request as SourceRequest
+from imagekit.media.sources import CDBOOT, ISOBOOT, SourceRequest, find_sources
 from imagekit.product import Product, write_product
 from imagekit.tree import File
 
@@ -28,7 +27,7 @@ EFIBOOT = "boot/efiboot.img"
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class IsoRequest:
     """What was asked for.  `esp_size` is in bytes, None for what the loader needs; `hybrid` is for sticks, too."""
 
     sources: SourceRequest
@@ -88,7 +87,7 @@ class Plan:
             return [write_product(outputs, self.output, self.content(), compress=False)]
 
 
-def plan(request: Request) -> Plan:
+def plan(request: IsoRequest) -> Plan:
     """Decide everything about an ISO image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
     modules, module_warnings = request.additions.read()

@@ -26,7 +26,7 @@ _DATED = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class SourceRequest:
     """Where to look: `root` is a smartos-live workspace; `platform` and `boot` take the place of what it holds."""
 
     root: Path
@@ -75,7 +75,7 @@ class Sources:
         return self.cdboot
 
 
-def find_sources(request: Request, *, boot_required: bool = True) -> Sources:
+def find_sources(request: SourceRequest, *, boot_required: bool = True) -> Sources:
     """Find platform and boot files; raise InputError, with what to do, when either is missing.
 
     Unless `boot_required`, a workspace without boot files will do: there are none then.
@@ -122,7 +122,7 @@ class _Named:
     path: Path
 
 
-def _named_platform(request: Request) -> _Named:
+def _named_platform(request: SourceRequest) -> _Named:
     if request.platform is not None:
         return _open(request.platform, "--platform")
     path = request.root / "output/platform-latest"
@@ -143,14 +143,14 @@ def _named_platform(request: Request) -> _Named:
     )
 
 
-def _named_boot(request: Request, platform: _Named) -> _Named | None:
+def _named_boot(request: SourceRequest, platform: _Named) -> _Named | None:
     """Return what --boot names, else what --platform names when boot files are in it, or None."""
     if request.boot is None:
         return platform if request.platform is not None and loaders(platform.tree) else None
     return platform if request.boot == request.platform else _open(request.boot, "--boot")
 
 
-def _workspace_boot(request: Request) -> _Named:
+def _workspace_boot(request: SourceRequest) -> _Named:
     path = request.root / "proto.boot"
     if not path.is_dir():
         raise InputError(

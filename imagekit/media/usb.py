@@ -26,8 +26,7 @@ from imagekit.media.contents import (
     plan_esp,
     warnings_about,
 )
-from imagekit.media.sources import Request as SourceRequest
-from imagekit.media.sources import find_sources
+from imagekit.media.sources import SourceRequest, find_sources
 from imagekit.product import Product, write_product
 from imagekit.tree import Tree
 
@@ -49,7 +48,7 @@ TAGS = {"loader": 12, "boot": 1, "root": 2, "reserved": 11}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class UsbRequest:
     """What was asked for.  `size` is in bytes, None for the smallest image that holds everything.
 
     `mbr_active` marks the entry of the protective MBR, for BIOSes that start only what has an active one.
@@ -151,7 +150,7 @@ class Plan:
         return [product]
 
 
-def plan(request: Request) -> Plan:
+def plan(request: UsbRequest) -> Plan:
     """Decide everything about a USB image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
     modules, module_warnings = request.additions.read()

@@ -1,5 +1,5 @@
 """Boots products in QEMU: `run` finds out what a product is and puts a console of it on the terminal."""
 
-from imagekit.run.command import DEFAULT_TIMEOUT, Outcome, Request, run
+from imagekit.run.command import DEFAULT_TIMEOUT, Outcome, RunRequest, run
 
-__all__ = ["DEFAULT_TIMEOUT", "Outcome", "Request", "run"]
+__all__ = ["DEFAULT_TIMEOUT", "Outcome", "RunRequest", "run"]

@@ -30,7 +30,7 @@ _KVM = Path("/dev/kvm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class RunRequest:
     """What was asked for.
 
     `attach` is usb, disk, cd or pxe, None for what the product is; `console` is text or a serial port, None for the
@@ -67,7 +67,7 @@ class Outcome:
         yield from (f"  {line}" for line in self.last_lines)
 
 
-def run(request: Request) -> Outcome:
+def run(request: RunRequest) -> Outcome:
     """Boot a product and return how it went; without texts to expect, when the machine has ended.
 
     Raise InputError for what cannot be booted or when QEMU or its firmware are missing, ImagekitError when QEMU fails.
@@ -100,7 +100,7 @@ def _scratch() -> Iterator[Scratch]:
         yield Scratch(Path(name), guard)
 
 
-def _check(request: Request) -> None:
+def _check(request: RunRequest) -> None:
     """Raise InputError unless all that is needed is installed, and what was asked for makes sense."""
     if shutil.which(QEMU) is None:
         raise InputError(f"{QEMU} is not installed", hint="apt-get install qemu-system-x86 (Debian, Ubuntu)")
@@ -113,7 +113,7 @@ def _check(request: Request) -> None:
 
 
 @contextlib.contextmanager
-def _over_http(request: Request, subject: Subject) -> Iterator[str]:
+def _over_http(request: RunRequest, subject: Subject) -> Iterator[str]:
     """Serve a PXE directory to a UEFI machine, which iPXE boots over HTTP alone; yield the URL, else ""."""
     if subject.kind != "pxe" or request.firmware != "uefi" or request.bootfile:
         yield ""
@@ -130,7 +130,7 @@ def _over_http(request: Request, subject: Subject) -> Iterator[str]:
             thread.join()
 
 
-def _machine(request: Request, subject: Subject, chosen: str, url: str) -> Machine:
+def _machine(request: RunRequest, subject: Subject, chosen: str, url: str) -> Machine:
     attach = request.attach or subject.kind
     if not attach:
         raise InputError(
@@ -156,7 +156,7 @@ def _machine(request: Request, subject: Subject, chosen: str, url: str) -> Machi
     )
 
 
-def _shown(request: Request, chosen: str) -> tuple[Sequence[str], dict[str, str], str | None]:
+def _shown(request: RunRequest, chosen: str) -> tuple[Sequence[str], dict[str, str], str | None]:
     """Return what the machine's display, its ports and its monitor have to be for the chosen console."""
     headless = ("-display", "none", "-device", "VGA")
     if request.expect:
@@ -182,7 +182,7 @@ def _how_to_end(machine: Machine, chosen: str) -> str:
     return "the screen is in QEMU's window; Ctrl-C here ends the machine"
 
 
-def _network(request: Request, subject: Subject, url: str) -> Network:
+def _network(request: RunRequest, subject: Subject, url: str) -> Network:
     bootfile = request.bootfile or MENU
     if not (subject.path / bootfile).is_file():
         scripts = sorted(path.name for path in subject.path.glob("*.ipxe"))
@@ -219,7 +219,7 @@ def accelerator(wanted: str, *, kvm: Path = _KVM, processors: Path = Path("/proc
     return "kvm" if not virtual and os.access(kvm, os.R_OK | os.W_OK) else "tcg"
 
 
-def _watch(request: Request, command: Sequence[str], scratch: Scratch, chosen: str) -> Outcome:
+def _watch(request: RunRequest, command: Sequence[str], scratch: Scratch, chosen: str) -> Outcome:
     watched = console.Watch(request.expect)
     ending = console.watch(command, scratch, watched, request.timeout, sys.stdout.buffer)
     _end_line()

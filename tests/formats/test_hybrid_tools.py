@@ -9,7 +9,7 @@ import pytest
 
 from imagekit.boot.console import Console
 from imagekit.media import iso
-from imagekit.media.sources import Request
+from imagekit.media.sources import SourceRequest
 
 sys.path.insert(0, str(Path(__file__).parent.parent / "unit"))  # for workspace.py, in pytest's importlib mode
 import workspace
@@ -19,7 +19,7 @@ import workspace
 def image(tmp_path_factory):
     top = workspace.make(tmp_path_factory.mktemp("hybrid") / "ws")
     output = top / "hybrid.iso"
-    iso.plan(iso.Request(Request(top), Console.parse("text"), output, hybrid=True)).write()
+    iso.plan(iso.IsoRequest(SourceRequest(top), Console.parse("text"), output, hybrid=True)).write()
     return output
 
 

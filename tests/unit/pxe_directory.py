@@ -9,7 +9,7 @@ import sys
 import workspace
 
 from imagekit.media import pxe
-from imagekit.media.sources import Request as SourceRequest
+from imagekit.media.sources import SourceRequest
 
 STAMP = workspace.STAMP
 
@@ -31,7 +31,7 @@ def imagekit(*arguments, cwd):
 def make(ws, *platforms, **options):
     """Carry out a request as the command line would; return the plan."""
     sources = tuple(SourceRequest(ws, folder) for folder in platforms)
-    request = pxe.Request(output=ws / "output-pxe", sources=sources, **options)
+    request = pxe.PxeRequest(output=ws / "output-pxe", sources=sources, **options)
     with pxe.locked(request.output):
         plan = pxe.plan(request)
         plan.write()

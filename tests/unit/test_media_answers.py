@@ -13,10 +13,11 @@ from imagekit.errors import InputError, PlanError
 from imagekit.media import iso, usb
 from imagekit.media.additions import Additions
 from imagekit.media.contents import medium_tree
-from imagekit.media.sources import Request, find_sources
+from imagekit.media.sources import SourceRequest, find_sources
 
 BOOTFS = "boot/bootfs/answers.json"
 PRIVATE = "private/answers.json"
+REQUESTS = {usb: usb.UsbRequest, iso: iso.IsoRequest}
 COMPLETE = {
     "config_console": True,
     "skip_instructions": True,
@@ -48,13 +49,13 @@ def set_age(ws, stamp):
 
 
 def planned(ws, medium, **additions):
-    request = medium.Request(Request(ws), Console(), additions=Additions(**additions))
+    request = REQUESTS[medium](SourceRequest(ws), Console(), additions=Additions(**additions))
     return [line for line in medium.plan(request).warnings if not line.endswith(CLEAR)]
 
 
 def tree_of(ws, **additions):
     modules, _ = Additions(**additions).read()
-    tree, _ = medium_tree(find_sources(Request(ws)), Console(), 0, modules)
+    tree, _ = medium_tree(find_sources(SourceRequest(ws)), Console(), 0, modules)
     return tree
 
 
@@ -103,14 +104,14 @@ def test_answers_among_the_boot_files(ws, medium):
 def test_answers_that_came_with_a_medium(ws):
     """They are kept for another platform, and written to where that one looks."""
     image = ws / "x.iso"
-    request = iso.Request(Request(ws), Console(), output=image, additions=Additions(answers=ws / "new.json"))
+    request = iso.IsoRequest(SourceRequest(ws), Console(), output=image, additions=Additions(answers=ws / "new.json"))
     iso.plan(request).write()
     set_age(ws, "20240620T000000Z")
-    sources = Request(ws, boot=image)
-    plan = iso.plan(iso.Request(sources, Console(), output=ws / "y.iso"))
+    sources = SourceRequest(ws, boot=image)
+    plan = iso.plan(iso.IsoRequest(sources, Console(), output=ws / "y.iso"))
     assert any(f"they lie in {PRIVATE}, too" in line for line in plan.warnings)
     plan.write()
-    tree, _ = medium_tree(find_sources(Request(ws, boot=ws / "y.iso")), None, 0)
+    tree, _ = medium_tree(find_sources(SourceRequest(ws, boot=ws / "y.iso")), None, 0)
     assert tree[PRIVATE].content.read() == tree[BOOTFS].content.read() == NEW
     folder = ws / "mixed"
     folder.mkdir()
@@ -118,7 +119,7 @@ def test_answers_that_came_with_a_medium(ws):
     for path, data in ((BOOTFS, NEW), (PRIVATE, OLD)):
         (folder / path).parent.mkdir()
         (folder / path).write_bytes(data)
-    found = usb.plan(usb.Request(Request(ws, boot=folder), Console())).warnings
+    found = usb.plan(usb.UsbRequest(SourceRequest(ws, boot=folder), Console())).warnings
     assert any(line.endswith(f"setup reads its {PRIVATE}, and so never {BOOTFS}, which differs") for line in found)
 
 
@@ -138,7 +139,7 @@ def test_over_the_network_there_is_no_medium_to_look_at(ws):
 @pytest.mark.parametrize("medium", [usb, iso])
 def test_passwords_in_clear_are_told_once(ws, medium):
     (ws / "output" / workspace.NAME / "root.password").write_bytes(b"secret\n")
-    request = medium.Request(Request(ws), Console(), additions=Additions(answers=ws / "new.json"))
+    request = REQUESTS[medium](SourceRequest(ws), Console(), additions=Additions(answers=ws / "new.json"))
     found = medium.plan(request).warnings
     assert len(found) == 2
     assert all("in clear text" in line and "secret" not in line for line in found)

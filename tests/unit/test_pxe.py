@@ -21,7 +21,7 @@ from imagekit.files.output import Outputs
 from imagekit.media import pxe
 from imagekit.media.additions import Additions
 from imagekit.media.pxe import publish
-from imagekit.media.sources import Request as SourceRequest
+from imagekit.media.sources import SourceRequest
 
 OLDER, NEWER = "20250101T000000Z", "20270101T000000Z"
 
@@ -292,12 +292,12 @@ def test_a_failure_leaves_everything_as_it_was(ws, monkeypatch):
     make(ws, None)
     before = contents(ws / "output-pxe")
     folder = platform(ws, NEWER)
-    plan = pxe.plan(pxe.Request(output=ws / "output-pxe", sources=(SourceRequest(ws, folder),)))
+    plan = pxe.plan(pxe.PxeRequest(output=ws / "output-pxe", sources=(SourceRequest(ws, folder),)))
     (folder / "i86pc/amd64/boot_archive").write_bytes(b"built again meanwhile")
     with pytest.raises(InputError, match="the file changed while it was being read"):
         plan.write()
     assert contents(ws / "output-pxe") == before
-    new = pxe.plan(pxe.Request(output=ws / "new", sources=(SourceRequest(ws, None),)))
+    new = pxe.plan(pxe.PxeRequest(output=ws / "new", sources=(SourceRequest(ws, None),)))
     monkeypatch.setattr(publish, "put", lambda *_arguments, **_options: (_ for _ in ()).throw(OutputError("full")))
     with pytest.raises(OutputError):
         new.write()

@@ -17,7 +17,7 @@ from imagekit.media import pxe
 from imagekit.media.additions import Additions
 from imagekit.media.pxe import index as pxe_index
 from imagekit.media.pxe.index import parse_catalog
-from imagekit.media.sources import Request as SourceRequest
+from imagekit.media.sources import SourceRequest
 
 NEWER = "20270101T000000Z"
 
@@ -169,7 +169,7 @@ def test_a_long_index(directory, tmp_path, monkeypatch):
     assert done.stderr.startswith(f"imagekit: {folder}/index.json: not an index that imagekit wrote: it has 4,194,305")
     monkeypatch.setattr(pxe_index, "LARGEST", 100)
     with pytest.raises(PlanError, match=r"index\.json would have [0-9,]+ bytes, 100 are the most"):
-        pxe.plan(pxe.Request(output=tmp_path / "new", sources=(SourceRequest(directory),)))
+        pxe.plan(pxe.PxeRequest(output=tmp_path / "new", sources=(SourceRequest(directory),)))
 
 
 @pytest.mark.parametrize("kind", ["folder", "fifo"])

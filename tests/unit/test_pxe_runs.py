@@ -21,7 +21,7 @@ from imagekit.errors import PlanError
 from imagekit.files.output import Outputs
 from imagekit.media import iso, pxe, usb
 from imagekit.media.pxe import publish
-from imagekit.media.sources import Request as SourceRequest
+from imagekit.media.sources import SourceRequest
 
 OLDER, NEWER = "20250101T000000Z", "20270101T000000Z"
 
@@ -85,7 +85,7 @@ class TestBesideEachOther:
 
     def test_a_plan_that_was_made_without_the_lock(self, ws):
         make(ws, None)
-        plan = pxe.plan(pxe.Request(output=ws / "output-pxe", sources=(SourceRequest(ws, platform(ws, NEWER)),)))
+        plan = pxe.plan(pxe.PxeRequest(output=ws / "output-pxe", sources=(SourceRequest(ws, platform(ws, NEWER)),)))
         make(ws, platform(ws, OLDER))
         with pytest.raises(PlanError, match=r"index\.json changed meanwhile"):
             plan.write()
@@ -313,8 +313,8 @@ class TestSources:
         with tarfile.open(tarball, "w:gz") as tar:
             tar.add(source, workspace.NAME)
         disc, stick = tmp_path / "x.iso", tmp_path / "x.usb.gz"
-        iso.plan(iso.Request(SourceRequest(ws), Console(), disc)).write()
-        usb.plan(usb.Request(SourceRequest(ws), Console(), stick, size=None)).write()
+        iso.plan(iso.IsoRequest(SourceRequest(ws), Console(), disc)).write()
+        usb.plan(usb.UsbRequest(SourceRequest(ws), Console(), stick, size=None)).write()
         for number, place in enumerate((tarball, disc, stick)):
             output = tmp_path / f"out-{number}"
             done = imagekit("--platform", place, "-o", output, cwd=ws if place == tarball else tmp_path)

@@ -14,7 +14,7 @@ from imagekit.formats import detect
 from imagekit.media import iso, usb
 from imagekit.media.additions import Additions
 from imagekit.media.repacking import LoaderConf, new_loader_conf
-from imagekit.media.sources import Request
+from imagekit.media.sources import SourceRequest
 from imagekit.tree import File, Tree
 
 CONF = "boot/loader.conf"
@@ -32,11 +32,15 @@ def ws(tmp_path):
 
 def make(kind, path, *, boot, platform, console=None, modules=(), answers=None):
     """Make a medium; return its tree and the warnings."""
-    module = {"usb": usb, "iso": iso}[kind]
+    module, request = {"usb": (usb, usb.UsbRequest), "iso": (iso, iso.IsoRequest)}[kind]
     more = {"size": None, "compress": False} if kind == "usb" else {}
     plan = module.plan(
-        module.Request(
-            Request(path.parent, platform, boot), console, path, additions=Additions(tuple(modules), answers), **more
+        request(
+            SourceRequest(path.parent, platform, boot),
+            console,
+            path,
+            additions=Additions(tuple(modules), answers),
+            **more,
         )
     )
     plan.write()
@@ -251,7 +255,7 @@ def test_of_a_triton_key_the_boot_files_are_taken(ws, tmp_path):
 def test_a_pxe_directory_serves_no_modules_of_a_medium(medium, tmp_path):
     from imagekit.media import pxe
 
-    plan = pxe.plan(pxe.Request(output=tmp_path / "pxe", sources=(Request(tmp_path, medium),)))
+    plan = pxe.plan(pxe.PxeRequest(output=tmp_path / "pxe", sources=(SourceRequest(tmp_path, medium),)))
     served = {file.path for file in plan.catalog.loader}
     assert "boot/forth/brand-smartos.4th" in served
     assert not [path for path in served if "bootfs" in path]

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from imagekit.boot.console import DEVICES
 from imagekit.errors import FormatError, ImagekitError, InputError
-from imagekit.run import Request, command, machine, run
+from imagekit.run import RunRequest, command, machine, run
 from imagekit.run.console import Watch, screen
 from imagekit.run.machine import Machine, Network
 from imagekit.run.subject import opened
@@ -105,7 +105,7 @@ class TestWatch:
 class TestExpect:
     def test_all_seen(self, fake, image, capfdbinary):
         arguments = fake("say('one two')", "say(' three\\r\\n')", "time.sleep(60)")
-        outcome = run(Request(path=image, console="ttyb", expect=["two three", "one"]))
+        outcome = run(RunRequest(path=image, console="ttyb", expect=["two three", "one"]))
         assert outcome.missing == ()
         assert capfdbinary.readouterr().out == b"one two three\r\n"
         given = arguments.read_text().splitlines()
@@ -115,7 +115,7 @@ class TestExpect:
 
     def test_time_out(self, fake, image):
         fake("say('only one\\r\\n')", "time.sleep(60)")
-        outcome = run(Request(path=image, console="ttya", expect=["one", "two", "three"], timeout=0.7))
+        outcome = run(RunRequest(path=image, console="ttya", expect=["one", "two", "three"], timeout=0.7))
         assert list(outcome.lines()) == [
             "imagekit: not seen on ttya: 'two'",
             "imagekit: not seen on ttya: 'three'",
@@ -125,16 +125,16 @@ class TestExpect:
 
     def test_the_guest_ends_without_them(self, fake, image):
         fake("say('one')", "sys.exit(39)")
-        outcome = run(Request(path=image, console="ttya", expect=["one", "two"]))
+        outcome = run(RunRequest(path=image, console="ttya", expect=["one", "two"]))
         assert (outcome.missing, outcome.reason) == (["two"], "the guest ended the machine with 19")
 
     def test_the_last_words_count(self, fake, image):
         fake("say('x' * 300000 + 'END')", "sys.exit(39)")
-        assert run(Request(path=image, expect=["END"])).missing == ()
+        assert run(RunRequest(path=image, expect=["END"])).missing == ()
 
     def test_qemu_ends_without_a_word(self, fake, image):
         fake("pass")
-        outcome = run(Request(path=image, console="text", expect=["one"]))
+        outcome = run(RunRequest(path=image, console="text", expect=["one"]))
         assert "0xe9" in outcome.reason
         assert "nothing came out" in list(outcome.lines())[-1]
 
@@ -149,20 +149,20 @@ class TestExpect:
     def test_qemu_fails(self, fake, image, message, hint):
         fake(f"sys.exit({message!r})")
         with pytest.raises(ImagekitError, match=re.escape(message)) as caught:
-            run(Request(path=image, expect=["one"]))
+            run(RunRequest(path=image, expect=["one"]))
         assert hint in caught.value.hint
         assert left_over(image.parent) == []
 
     def test_qemu_crashes(self, fake, image):
         fake("os.kill(os.getpid(), 11)")
         with pytest.raises(ImagekitError, match="signal 11"):
-            run(Request(path=image, expect=["one"]))
+            run(RunRequest(path=image, expect=["one"]))
 
 
 class TestTerminal:
     def test_ports_and_status(self, fake, image, capfd):
         arguments = fake("say('hello')", "sys.exit(35)")
-        run(Request(path=image, console="ttyb", more=["-smp", "2"]))
+        run(RunRequest(path=image, console="ttyb", more=["-smp", "2"]))
         out, err = capfd.readouterr()
         assert out == "hello"
         assert "ttyb is on this terminal: Ctrl-A X" in err
@@ -176,7 +176,7 @@ class TestTerminal:
         for name in ("DISPLAY", "WAYLAND_DISPLAY"):
             monkeypatch.delenv(name, raising=False)
         arguments = fake("say('hello')")
-        run(Request(path=image, console="text"))
+        run(RunRequest(path=image, console="text"))
         assert "isa-debugcon,iobase=0xe9,chardev=text" in arguments.read_text().splitlines()
         assert "0xe9" in capfd.readouterr().err
 
@@ -313,7 +313,7 @@ class TestChoices:
             (cd, "usb", "usb-storage,drive=d0,bootindex=0"),
             (folder, None, "virtio-net-pci,netdev=n0,bootindex=0"),
         ]:
-            run(Request(path=path, attach=attach, expect=["END"]))
+            run(RunRequest(path=path, attach=attach, expect=["END"]))
             assert device in arguments.read_text().splitlines()
 
     def test_pxe_directory(self, fake, tmp_path):
@@ -336,14 +336,14 @@ class TestChoices:
             ("", "ttya"),
         ]:
             (folder / "index.json").write_text(text)
-            assert run(Request(path=folder, expect=["END"])).console == console
+            assert run(RunRequest(path=folder, expect=["END"])).console == console
         assert "user,id=n0,tftp=" + str(folder) + ",bootfile=smartos.ipxe" in arguments.read_text().splitlines()
         if machine.ovmf():
             for bootfile, offered in [
                 (None, r"http://10\.0\.2\.2:\d+/smartos\.ipxe"),
                 ("smartos.ipxe", "smartos.ipxe"),
             ]:
-                run(Request(path=folder, firmware="uefi", bootfile=bootfile, expect=["END"]))
+                run(RunRequest(path=folder, firmware="uefi", bootfile=bootfile, expect=["END"]))
                 assert re.search(f"bootfile={offered}\n", arguments.read_text())
 
     def test_what_cannot_be(self, fake, image, tmp_path, monkeypatch):
@@ -354,22 +354,22 @@ class TestChoices:
         unknown = tmp_path / "unknown"
         unknown.write_bytes(b"x" * 4000)
         for request, text, hint in [
-            (Request(path=unknown), "neither a disk", "--as usb"),
-            (Request(path=image, attach="pxe"), "needs a folder", None),
-            (Request(path=folder, attach="usb"), "needs an image", None),
-            (Request(path=folder), "no smartos.ipxe", "--bootfile: other.ipxe"),
-            (Request(path=image, memory=4), "4 bytes", "64M"),
+            (RunRequest(path=unknown), "neither a disk", "--as usb"),
+            (RunRequest(path=image, attach="pxe"), "needs a folder", None),
+            (RunRequest(path=folder, attach="usb"), "needs an image", None),
+            (RunRequest(path=folder), "no smartos.ipxe", "--bootfile: other.ipxe"),
+            (RunRequest(path=image, memory=4), "4 bytes", "64M"),
         ]:
             with pytest.raises(InputError, match=text) as caught:
                 run(request)
             assert hint is None or hint in caught.value.hint
         monkeypatch.setattr(machine, "_OVMF", ())
         with pytest.raises(InputError, match="OVMF") as caught:
-            run(Request(path=image, firmware="uefi"))
+            run(RunRequest(path=image, firmware="uefi"))
         assert "ovmf" in caught.value.hint
         monkeypatch.setenv("PATH", str(tmp_path))
         with pytest.raises(InputError, match="not installed") as caught:
-            run(Request(path=image))
+            run(RunRequest(path=image))
         assert "qemu-system-x86" in caught.value.hint
 
 

@@ -16,7 +16,7 @@ import time
 import pytest
 
 from imagekit.errors import ImagekitError, InputError
-from imagekit.run import Request, process, run
+from imagekit.run import RunRequest, process, run
 
 RUN = (sys.executable, "-m", "imagekit", "run")
 RAW = "import termios, tty; tty.setraw(0); os.set_blocking(0, False)"
@@ -172,7 +172,7 @@ def test_a_terminal_that_goes_away_ends_all(fake, packed, tmp_path):
 def test_a_qemu_that_takes_no_notice_is_killed(fake, image, tmp_path, monkeypatch):
     monkeypatch.setattr(process, "_PATIENCE", 0.1)
     fake("signal.signal(signal.SIGTERM, signal.SIG_IGN)", "say('up')", FOREVER)
-    assert not run(Request(path=image, expect=["up"])).missing
+    assert not run(RunRequest(path=image, expect=["up"])).missing
     assert not is_alive(tmp_path)
 
 
@@ -231,7 +231,7 @@ def test_a_qemu_that_cannot_be_started(fake, image, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", str(tmp_path / "bin"))  # else the next one on it would be tried
     (tmp_path / "bin/qemu-system-x86_64").write_bytes(b"\x7fELF" + bytes(100))
     with pytest.raises(InputError, match="qemu-system-x86_64 cannot be started: "):
-        run(Request(path=image, expect=["x"]))
+        run(RunRequest(path=image, expect=["x"]))
     assert left_over(tmp_path) == []
 
 
@@ -245,7 +245,7 @@ def test_without_a_shell_there_is_no_guard(fake, image, tmp_path, monkeypatch):
         return started(command, *arguments, **options)
 
     monkeypatch.setattr(subprocess, "Popen", popen)
-    assert not run(Request(path=image, expect=["up"])).missing
+    assert not run(RunRequest(path=image, expect=["up"])).missing
     assert left_over(tmp_path) == []
 
 
@@ -280,7 +280,7 @@ class TestLastLine:
     )
     def test_says_how_it_ended(self, fake, image, capfd, lines, says):
         fake(*lines)
-        run(Request(path=image, console="ttya"))
+        run(RunRequest(path=image, console="ttya"))
         last = capfd.readouterr().err.splitlines()[-len(says) :]
         for line, text in zip(last, says, strict=True):
             assert line.startswith("imagekit: ")
@@ -290,7 +290,7 @@ class TestLastLine:
     def test_what_the_exit_port_cannot_give_is_a_failure(self, fake, image, status):
         fake(f"sys.exit({status})")
         with pytest.raises(ImagekitError, match=f"QEMU ended with status {status}"):
-            run(Request(path=image, console="ttya"))
+            run(RunRequest(path=image, console="ttya"))
 
     def test_stands_on_a_line_of_its_own(self, fake, image):
         fake("say('login: ')")

@@ -2,7 +2,7 @@
 
 from imagekit.media.pxe.plan import Plan, plan
 from imagekit.media.pxe.publish import locked
-from imagekit.media.pxe.request import Request
+from imagekit.media.pxe.request import PxeRequest
 from imagekit.media.pxe.url import check_url
 
-__all__ = ["Plan", "Request", "check_url", "locked", "plan"]
+__all__ = ["Plan", "PxeRequest", "check_url", "locked", "plan"]

@@ -15,12 +15,12 @@ from imagekit.media.pxe.catalog import (
     machine_folder,
     script_path,
 )
-from imagekit.media.pxe.request import Found, Request, module_contents, module_folder, served_content
+from imagekit.media.pxe.request import Found, PxeRequest, module_contents, module_folder, served_content
 from imagekit.media.pxe.texts import RESERVED_STAMPS
 
 
 def combine(
-    request: Request, old: Catalog | None, found: Sequence[Found], modules: tuple[Module, ...]
+    request: PxeRequest, old: Catalog | None, found: Sequence[Found], modules: tuple[Module, ...]
 ) -> tuple[Catalog, list[str]]:
     """Return what the directory will hold, and the folders of the modules that were asked for.
 
@@ -67,7 +67,9 @@ def combine(
     return catalog, places
 
 
-def _platforms(request: Request, old: Catalog | None, found: Sequence[Found], removed: set[str]) -> dict[str, Platform]:
+def _platforms(
+    request: PxeRequest, old: Catalog | None, found: Sequence[Found], removed: set[str]
+) -> dict[str, Platform]:
     """Return the platforms by stamp: those that stay and those that come."""
     stamps = [one.platform.stamp for one in found]
     for stamp in stamps:
@@ -96,7 +98,7 @@ def _platforms(request: Request, old: Catalog | None, found: Sequence[Found], re
     return platforms
 
 
-def _default(request: Request, old: Catalog | None, platforms: Collection[str]) -> str | None:
+def _default(request: PxeRequest, old: Catalog | None, platforms: Collection[str]) -> str | None:
     """Return the stamp that boots by itself because somebody asked for it, or None."""
     default = request.default.text if request.default else (old.default if old else None)
     if default not in platforms:
@@ -109,7 +111,7 @@ def _default(request: Request, old: Catalog | None, platforms: Collection[str]) 
 
 
 def _scripts(
-    request: Request, layout: str, stamps: Sequence[str], console: Console, modules: tuple[Module, ...]
+    request: PxeRequest, layout: str, stamps: Sequence[str], console: Console, modules: tuple[Module, ...]
 ) -> tuple[list[Script], list[str]]:
     """Return the scripts that were asked for, and the folders of their modules."""
     properties = tuple((one.name, one.value) for one in request.properties)

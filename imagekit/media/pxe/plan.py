@@ -2,7 +2,7 @@
 
 import contextlib
 import os
-import time as clock
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -25,7 +25,7 @@ from imagekit.media.pxe.combine import combine
 from imagekit.media.pxe.index import index_text, parse_catalog, read_index
 from imagekit.media.pxe.request import (
     Found,
-    Request,
+    PxeRequest,
     loader_files,
     module_contents,
     read_platform,
@@ -115,7 +115,7 @@ class Plan:
 
         Planning and writing belong into one `locked` block.
         """
-        started = clock.monotonic()
+        started = time.monotonic()
         if read_index(self.output) != self.index:
             raise PlanError(f"{INDEX} changed meanwhile", where=str(self.output), hint="run imagekit again")
         with contextlib.ExitStack() as until_removed:
@@ -132,7 +132,7 @@ class Plan:
                     outputs.remove(self.output / path)
                 until_removed.enter_context(held())  # until the folders that are empty then are gone, too
             publish.remove_empty_above(self.output, self.gone)
-        seconds = clock.monotonic() - started
+        seconds = time.monotonic() - started
         return [
             Product(self.output / path, file.size, file.sha256, seconds)
             for path, content in self.files.items()
@@ -146,7 +146,7 @@ class Plan:
             publish.put(content, folder, path.removeprefix(f"{name}/"), share=self.share and name.startswith("os/"))
 
 
-def plan(request: Request) -> Plan:
+def plan(request: PxeRequest) -> Plan:
     """Decide everything about a PXE directory; raise InputError or PlanError for all that can be known to fail."""
     if request.output.exists() and not request.output.is_dir():
         raise InputError("not a folder", where=str(request.output), hint="name a folder with -o")
@@ -333,7 +333,7 @@ def _gone(old: Catalog | None, new: Catalog) -> tuple[str, ...]:
     return (*scripts, *stamps, *sorted(folders - left), *files)
 
 
-def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> list[str]:
+def _warnings(request: PxeRequest, catalog: Catalog, found: Sequence[Found]) -> list[str]:
     """Return what will not boot, or not as expected."""
     warnings = []
     properties = {one.name: one.value for one in request.properties}
@@ -362,7 +362,7 @@ def _warnings(request: Request, catalog: Catalog, found: Sequence[Found]) -> lis
     return warnings
 
 
-def _uefi_warnings(request: Request, catalog: Catalog, new: set[str]) -> Iterator[str]:
+def _uefi_warnings(request: PxeRequest, catalog: Catalog, new: set[str]) -> Iterator[str]:
     """Yield what UEFI machines will miss; that there are no boot files is told elsewhere."""
     if catalog.url.startswith("tftp:") and catalog.uefi != "multiboot2" and catalog.layout == "smartos":
         yield (

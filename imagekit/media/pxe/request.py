@@ -16,8 +16,7 @@ from imagekit.errors import InputError
 from imagekit.media.additions import Additions
 from imagekit.media.pxe.catalog import Platform, Served
 from imagekit.media.repacking import own_settings
-from imagekit.media.sources import Request as SourceRequest
-from imagekit.media.sources import Sources
+from imagekit.media.sources import SourceRequest, Sources
 from imagekit.platform.archive import check_boot_archive
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import File
@@ -38,7 +37,7 @@ DISK_PROGRAMS = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class PxeRequest:
     """What was asked for.  What is None stays as it is in the directory, or takes its default in a new one."""
 
     output: Path
