@@ -1,12 +1,12 @@
 """A manifest of sums: the digests of every file of a Tree, computed in threads."""
 
+import contextlib
 import hashlib
-import os
 from collections.abc import Iterable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from imagekit.errors import ImagekitError
+from imagekit.parallel import in_order, usable_cores
 from imagekit.progress import SILENT, Progress
 from imagekit.tree import File
 
@@ -50,8 +50,8 @@ def sums(files: Iterable[File], progress: Progress = SILENT) -> tuple[list[Sum],
 
     done: list[Sum] = []
     failures: list[Failure] = []
-    with ThreadPoolExecutor(min(MOST_THREADS, os.cpu_count() or 1)) as pool:
-        for result in pool.map(digest, files):
+    with contextlib.closing(in_order(digest, files, min(usable_cores(), MOST_THREADS))) as results:
+        for result in results:
             if isinstance(result, Sum):
                 done.append(result)
                 progress.advance(result.size)

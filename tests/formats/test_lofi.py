@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagekit import parallel
 from imagekit.content import Bytes, Composite, DiskFile
 from imagekit.errors import FormatError, InputError, OutputError, PlanError
 from imagekit.files.output import Outputs
@@ -141,7 +142,7 @@ def test_memory_does_not_grow_with_the_cores(tmp_path, monkeypatch):
         asked.append(threads)
         return ThreadPoolExecutor(1)
 
-    monkeypatch.setattr(writer, "ThreadPoolExecutor", pool)
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", pool)
     for cores in (3, 256):
         monkeypatch.setattr(os, "sched_getaffinity", lambda _process, cores=cores: set(range(cores)), raising=False)
         compress(tmp_path, Bytes(bytes(512)))
@@ -209,11 +210,12 @@ def test_work_that_is_in_vain_is_left(monkeypatch, bad):
     gate = threading.Event()
 
     class Gated(ThreadPoolExecutor):
-        """Opens the gate at the end, when what waits has been cancelled, if it is."""
+        """Opens the gate when what waits has been cancelled, if it is."""
 
         def shutdown(self, wait=True, *, cancel_futures=False):
+            super().shutdown(wait=False, cancel_futures=cancel_futures)
             gate.set()
-            super().shutdown(wait=wait, cancel_futures=cancel_futures)
+            super().shutdown(wait=wait)
 
     class Slow(Bytes):
         __slots__ = ("reads",)
@@ -230,7 +232,7 @@ def test_work_that_is_in_vain_is_left(monkeypatch, bad):
         def write_at(self, offset, data):
             raise OutputError(f"no space left for {len(data)} at {offset}")
 
-    monkeypatch.setattr(writer, "ThreadPoolExecutor", Gated)
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", Gated)
     content = Slow(noise(1 << 20) * 8)
     content.reads = 0
     with pytest.raises((InputError, OutputError), match="bad sector" if bad == "read" else "no space left"):

@@ -14,12 +14,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imagekit import parallel
 from imagekit.content import BLOCK_SIZE, Bytes, Composite, Content
 from imagekit.errors import FormatError, InputError, OutputError
 from imagekit.files import raw
 from imagekit.files.output import Outputs
 from imagekit.formats import gzip
-from imagekit.formats.gzip import reader, writer
+from imagekit.formats.gzip import reader
 from imagekit.formats.gzip.crc import append_zeros, combine
 from imagekit.formats.gzip.zeros import deflated_zeros
 
@@ -284,7 +285,7 @@ def test_little_is_read_ahead(monkeypatch: pytest.MonkeyPatch) -> None:
 
         def shutdown(self, **_options: object) -> None: ...
 
-    monkeypatch.setattr(writer, "ThreadPoolExecutor", lambda *_arguments, **_options: AtOnce())
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", lambda *_arguments, **_options: AtOnce())
     content = Failing(1000)
     ahead: list[int] = []
     gzip.compress(content, lambda _data: ahead.append(content.reads), threads=3, level="quick")
@@ -310,7 +311,7 @@ def test_work_that_is_in_vain_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
                 gate.wait()
             super().read_into(offset, buffer)
 
-    monkeypatch.setattr(writer, "ThreadPoolExecutor", Gated)
+    monkeypatch.setattr(parallel, "ThreadPoolExecutor", Gated)
     content = Behind(0)
     with pytest.raises(InputError, match="bad sector"):
         gzip.compress(content, lambda _data: None, threads=1, level="quick")

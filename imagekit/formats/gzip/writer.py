@@ -2,12 +2,8 @@
 
 import contextlib
 import hashlib
-import os
 import struct
-import threading
-from collections import deque
 from collections.abc import Callable, Generator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
@@ -15,6 +11,7 @@ from imagekit.files import raw
 from imagekit.formats.gzip.backends import Backend, Level, choose
 from imagekit.formats.gzip.crc import append_zeros, combine
 from imagekit.formats.gzip.zeros import deflated_zeros
+from imagekit.parallel import Buffer, in_order
 from imagekit.progress import SILENT, Progress
 
 HEADER = struct.Struct("<4sIBB")
@@ -28,7 +25,6 @@ _FLAG_NAME = 0x08
 _UNIX = 3
 _LAST_BLOCK = b"\x03\x00"  # an empty block with fixed codes
 _HISTORY = 32 * 1024  # how far deflate can look back, in bytes
-_MOST_THREADS = 16
 _ZEROS_AT_ONCE = 1024 * BLOCK_SIZE
 
 
@@ -61,10 +57,10 @@ def compress(
     output = _Output(write)
     output.put(_header(mtime, name))
     crc = done = 0
-    with contextlib.closing(_deflated(content, backend, threads or usable_cores())) as blocks:
-        for offset, block in blocks:
-            crc = _put_zeros(output, crc, offset - done, progress)
-            done = offset + block.length
+    with contextlib.closing(_deflated(content, backend, threads)) as blocks:
+        for block in blocks:
+            crc = _put_zeros(output, crc, block.offset - done, progress)
+            done = block.offset + block.length
             if block.data is None:
                 crc = _put_zeros(output, crc, block.length, progress)
             else:
@@ -79,13 +75,6 @@ def compress(
         backend=backend.name,
         crc32=crc,
     )
-
-
-def usable_cores() -> int:
-    """Return the number of threads that are worth having here."""
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), _MOST_THREADS)
-    return min(os.cpu_count() or 1, _MOST_THREADS)
 
 
 def _header(mtime: int, name: str | None) -> bytes:
@@ -124,36 +113,25 @@ def _put_zeros(output: _Output, crc: int, length: int, progress: Progress) -> in
 
 @dataclass(frozen=True, slots=True)
 class _Block:
+    offset: int
     length: int
     data: bytes | None  # None: zeros
     crc: int
 
 
-def _deflated(content: Content, backend: Backend, threads: int) -> Generator[tuple[int, _Block]]:
-    """Yield (offset, block) of all blocks of data in order; a few are being read and deflated ahead."""
-    local = threading.local()
+def _deflated(content: Content, backend: Backend, threads: int | None) -> Generator[_Block]:
+    """Yield all blocks of data in order; a few are being read and deflated ahead."""
+    own = Buffer(_HISTORY + backend.block_size)
 
-    def work(offset: int, length: int, history: int) -> _Block:
-        if not hasattr(local, "buffer"):
-            local.buffer = memoryview(bytearray(_HISTORY + backend.block_size))
-        buffer = local.buffer[: history + length]
+    def work(place: tuple[int, int]) -> _Block:
+        offset, length = place
+        # The history is what stands before, hole or not: where a source has holes must not change the bytes.
+        history = min(offset, _HISTORY)
+        buffer = own.view[: history + length]
         content.read_into(offset - history, buffer)
         block = buffer[history:]
         if is_zero(block):
-            return _Block(length, None, 0)
-        return _Block(length, backend.deflate(block, buffer[:history]), backend.crc32(block))
+            return _Block(offset, length, None, 0)
+        return _Block(offset, length, backend.deflate(block, buffer[:history]), backend.crc32(block))
 
-    waiting: deque[tuple[int, Future[_Block]]] = deque()
-    executor = ThreadPoolExecutor(threads, thread_name_prefix="gzip")
-    try:
-        for offset, length in data_blocks(content, backend.block_size):
-            # The history is what stands before, hole or not: where a source has holes must not change the bytes.
-            waiting.append((offset, executor.submit(work, offset, length, min(offset, _HISTORY))))
-            if len(waiting) > 2 * threads:
-                first, future = waiting.popleft()
-                yield first, future.result()
-        while waiting:
-            first, future = waiting.popleft()
-            yield first, future.result()
-    finally:
-        executor.shutdown(cancel_futures=True)
+    return in_order(work, data_blocks(content, backend.block_size), threads)

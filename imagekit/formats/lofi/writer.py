@@ -1,16 +1,13 @@
 """Compress an image the way `lofiadm -C` does, in several threads."""
 
+import contextlib
 import struct
-import threading
-from collections import deque
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 from imagekit.content import BLOCK_SIZE, Content, Sparse, data_blocks, is_zero
 from imagekit.errors import PlanError
 from imagekit.formats.gzip.backends import Level
-from imagekit.formats.gzip.writer import usable_cores
 from imagekit.formats.lofi.deflate import deflate
 from imagekit.formats.lofi.layout import (
     COMPRESSED,
@@ -23,6 +20,7 @@ from imagekit.formats.lofi.layout import (
     SEGMENT_SIZE,
     STORED,
 )
+from imagekit.parallel import Buffer, in_order
 from imagekit.progress import SILENT, Progress
 
 _ENTRIES_LIMIT = 1 << 32
@@ -69,9 +67,8 @@ def compress(
     work = _Work(content, segment_size, level)
     index = [0]
     stored = 0
-    threads = threads or usable_cores()
-    with ThreadPoolExecutor(threads) as pool:
-        for segments in _in_order(pool, work, 2 * threads):
+    with contextlib.closing(in_order(work.compress, work.batches(), threads)) as batches:
+        for segments in batches:
             output.write_at(start + index[-1], b"".join(segments))
             for segment in segments:
                 index.append(index[-1] + len(segment))
@@ -102,7 +99,7 @@ class _Work:
         self._level = level
         self._batch_size = max(segment_size, BLOCK_SIZE)  # so that small files are not opened for every segment
         self._zeros = self._pack(memoryview(bytes(segment_size)))
-        self._local = threading.local()
+        self._own = Buffer(self._batch_size)
 
     def batches(self) -> Iterator[tuple[int, bool]]:
         """Yield (offset in bytes, whether there may be data in it) of all batches."""
@@ -114,25 +111,19 @@ class _Work:
             done = start + step
         yield from ((offset, False) for offset in range(done, self._content.size, step))
 
-    def compress(self, offset: int, data: bool) -> list[bytes]:
+    def compress(self, task: tuple[int, bool]) -> list[bytes]:
         """Return the segments of a batch, each with its flag."""
+        offset, data = task
         length = min(self._batch_size, self._content.size - offset)
         size = self._segment_size
         if not data and length % size == 0:
             return [self._zeros] * (length // size)
-        batch = self._buffer()[:length]
+        batch = self._own.view[:length]
         if data:
             self._content.read_into(offset, batch)
         else:
             batch[:] = bytes(length)
         return [self._pack_unless_zero(batch[at : at + size]) for at in range(0, length, size)]
-
-    def _buffer(self) -> memoryview:
-        """Return this thread's buffer, which is not made anew for every batch: that takes time."""
-        if not hasattr(self._local, "buffer"):
-            self._local.buffer = memoryview(bytearray(self._batch_size))
-        buffer: memoryview = self._local.buffer
-        return buffer
 
     def _pack_unless_zero(self, segment: memoryview) -> bytes:
         return self._zeros if len(segment) == self._segment_size and is_zero(segment) else self._pack(segment)
@@ -144,18 +135,3 @@ class _Work:
             if len(packed) <= most and len(packed) < len(segment):
                 return bytes((COMPRESSED,)) + packed
         return bytes((STORED,)) + segment
-
-
-def _in_order(pool: ThreadPoolExecutor, work: _Work, ahead: int) -> Iterator[list[bytes]]:
-    """Yield what becomes of each batch, in order, with at most `ahead` of them in memory."""
-    pending: deque[Future[list[bytes]]] = deque()
-    try:
-        for offset, data in work.batches():
-            pending.append(pool.submit(work.compress, offset, data))
-            if len(pending) > ahead:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
