@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from imagekit.content import Bytes, Content, Deferred, write_sparse
 from imagekit.files import raw
-from imagekit.files.in_place import InPlace
 from imagekit.files.output import OutputFile, Outputs
 from imagekit.files.temporary import Temporary
 from imagekit.formats import gzip, lofi, tar
+from imagekit.formats.ufs import LastFile
 from imagekit.platform.hooks import run_commands
 from imagekit.platform.images import USR_ARCHIVE, Images, growth, plan_images
 from imagekit.platform.layout import (
@@ -49,8 +49,8 @@ def assemble(plan: "Plan") -> list[Product]:
             background.submit(images.shipped.read)
             usr = _compressed_usr(images, archive, plan.inputs.level)
         root = images.complete_root(usr, plan.sizes, plan.time)
-        in_place = root.ranges(USR_ARCHIVE)
-        if not usr.lies_at(in_place):
+        in_place = root.last
+        if not usr.lies_in(root):
             root, in_place = images.complete_root(_moved(usr, archive, output), plan.sizes, plan.time), []
         image = root.content("boot_archive")
         with plan.log.step("Writing the boot archive and the platform's tarball"), ThreadPoolExecutor(1) as background:
@@ -82,16 +82,16 @@ def _final_images(plan: "Plan") -> Images:
     return plan.images if tree is None else plan_images(tree, plan.sizes, plan.time)
 
 
-def _compressed_usr(images: Images, archive: OutputFile, level: gzip.Level) -> InPlace:
+def _compressed_usr(images: Images, archive: OutputFile, level: gzip.Level) -> LastFile:
     """Compress /usr into the boot archive, to where it will be: it is most of it."""
     image = images.usr.content("/usr image")
-    compressed = InPlace(archive, images.root.rest_ranges, images.root.size, USR_ARCHIVE)
+    compressed = LastFile(images.root, archive, USR_ARCHIVE)
     with progress_bar(USR_ARCHIVE, image.size) as progress:
         lofi.compress(image, compressed, level=level, progress=progress)
     return compressed
 
 
-def _moved(usr: InPlace, archive: OutputFile, folder: Path) -> Content:
+def _moved(usr: LastFile, archive: OutputFile, folder: Path) -> Content:
     """Take usr.lgz out of the boot archive, which has to grow, or which has another place for the end of it."""
     copy = Temporary(USR_ARCHIVE, folder)
     write_sparse(usr, copy)

@@ -35,7 +35,7 @@ class Images:
     warnings: tuple[str, ...]
 
     def complete_root(self, usr_archive: Content, sizes: Sizes, time: int) -> ufs.Plan:
-        """Plan / again, with the compressed /usr in it, which may begin where `root.rest` does: see there."""
+        """Plan / again, with the compressed /usr in it, where `root.last` is if it fits there."""
         whole = self.root_tree.copy()
         whole.replace(_usr_archive(usr_archive, time))
         return _plan_root(whole, sizes, time)

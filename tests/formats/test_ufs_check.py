@@ -68,7 +68,7 @@ class Image:
         return self.fragment(index * self.g.fpg + self.g.cblkno)
 
     def number(self, path):
-        return self.plan.numbers[path]
+        return self.plan.placement.numbers[path]
 
     def inode(self, path):
         return self.numbered(self.number(path))
@@ -81,7 +81,7 @@ class Image:
     def entry(self, path):
         """Return the byte at which the directory entry of a path stands."""
         parent, _, name = path.rpartition("/")
-        start = self.fragment(next(n for n in self.plan.nodes if n.entry.path == parent).data[0][0])
+        start = self.fragment(next(n for n in self.plan.placement.nodes if n.entry.path == parent).data[0][0])
         return self.data.index(struct.pack("<H", len(name)) + name.encode() + b"\0", start) - 6
 
     def free_inode(self):
@@ -89,7 +89,7 @@ class Image:
 
     def free_fragment(self):
         """Return the first fragment of the last free block."""
-        return self.plan.free.rindex((1 << self.g.frag) - 1) * self.g.frag
+        return self.plan.placement.free.rindex((1 << self.g.frag) - 1) * self.g.frag
 
 
 @pytest.fixture(scope="module")
@@ -316,7 +316,7 @@ def test_whatever_is_damaged_the_checker_does_not_raise(small, data):
     """Numbers in tables, inodes, addresses and directories are replaced by those that most often matter."""
     image = Image(bytearray(small[0]), small[1])
     g = image.g
-    nodes = image.plan.nodes
+    nodes = image.plan.placement.nodes
     places = [(8192, 1380), (image.group(), g.cgsize), (image.fragment(g.csaddr), g.fsize)]
     places += [(image.numbered(node.number), 128) for node in nodes]
     places += [

@@ -28,7 +28,7 @@ def image_of(tree, size=4096 * KIB):
 def inode_at(plan, path):
     """Return the byte at which the inode of a path stands."""
     g = plan.geometry
-    group, index = divmod(plan.numbers[path], g.ipg)
+    group, index = divmod(plan.placement.numbers[path], g.ipg)
     return (group * g.fpg + g.iblkno) * g.fsize + index * 128
 
 
@@ -157,7 +157,7 @@ def test_staggered_groups_are_read():
     assert g.ncg == 2
     table = (g.fpg + g.iblkno) * KIB  # of group 1
     moved = table + 100 * KIB
-    inode, folder = inode_at(plan, "d/7"), plan.nodes[2].data[0][0] * KIB
+    inode, folder = inode_at(plan, "d/7"), plan.placement.nodes[2].data[0][0] * KIB
     data[moved + 128 : moved + 256] = data[inode : inode + 128]
     entry = data.index(b"\1\0" + b"7\0", folder) - 6
     struct.pack_into("<I", data, entry, g.ipg + 1)
@@ -239,7 +239,7 @@ def test_damaged_inodes_are_refused(sample, path, offset, form, value, message):
 
 def entry_at(plan, image, path):
     parent, _, name = path.rpartition("/")
-    start = next(node for node in plan.nodes if node.entry.path == parent).data[0][0] * KIB
+    start = next(node for node in plan.placement.nodes if node.entry.path == parent).data[0][0] * KIB
     return image.read().index(struct.pack("<H", len(name)) + name.encode() + b"\0", start) - 6
 
 
@@ -256,7 +256,7 @@ def entry_at(plan, image, path):
 )
 def test_damaged_directories_are_refused(sample, path, number, message):
     plan, image = sample
-    value = plan.numbers[number] if isinstance(number, str) else number
+    value = plan.placement.numbers[number] if isinstance(number, str) else number
     with pytest.raises(FormatError, match=message):
         ufs.read(patched(image, (entry_at(plan, image, path), "I", value)))
 

@@ -38,7 +38,7 @@ def test_inodes_behind_the_last_group_are_handed_out_once():
     for name in "cdefg":
         tree.add(File(path=name, content=Bytes(b"")))
     plan = ufs.plan(tree, 4800 * KIB, time=0, bytes_per_inode=12248)
-    assert len(set(plan.numbers.values())) == len(plan.numbers) == 9
+    assert len(set(plan.placement.numbers.values())) == len(plan.placement.numbers) == 9
 
 
 @pytest.mark.parametrize("size", [512, 100 * KIB, 511 * KIB])
@@ -79,17 +79,17 @@ class TestAudit:
         return ufs.plan(tree, 1024 * KIB, time=0, bytes_per_inode=2048)
 
     def refused(self, plan, path, **changes):
-        nodes = [node._replace(**changes) if node.entry.path == path else node for node in plan.nodes]
+        nodes = [node._replace(**changes) if node.entry.path == path else node for node in plan.placement.nodes]
         with pytest.raises(PlanError, match="the plan of the UFS is not sound") as failure:
-            audit(plan.geometry, nodes, plan.free)
+            audit(plan.geometry, nodes, plan.placement.free)
         assert "nothing was written" in failure.value.hint
         return str(failure.value).removeprefix("the plan of the UFS is not sound: ")
 
     def node(self, plan, path):
-        return next(node for node in plan.nodes if node.entry.path == path)
+        return next(node for node in plan.placement.nodes if node.entry.path == path)
 
     def test_plan_as_it_is(self, plan):
-        audit(plan.geometry, plan.nodes, plan.free)
+        audit(plan.geometry, plan.placement.nodes, plan.placement.free)
 
     def test_inode_with_two_owners(self, plan):
         said = self.refused(plan, "d/b", number=self.node(plan, "d/a").number)
@@ -101,9 +101,10 @@ class TestAudit:
 
     def test_last_inode_is_there(self, plan):
         nodes = [
-            node._replace(number=plan.geometry.inodes - 1) if node.entry.path == "d/e" else node for node in plan.nodes
+            node._replace(number=plan.geometry.inodes - 1) if node.entry.path == "d/e" else node
+            for node in plan.placement.nodes
         ]
-        audit(plan.geometry, nodes, plan.free)
+        audit(plan.geometry, nodes, plan.placement.free)
 
     def test_fragments_with_two_owners(self, plan):
         said = self.refused(plan, "d/b", data=((self.node(plan, "d/c").data[0][0], 1),))
@@ -121,7 +122,7 @@ class TestAudit:
         assert "are no place for data" in self.refused(plan, "d/b", data=((plan.geometry.size, 1),))
 
     def test_tail_over_the_boundary_of_a_block(self, plan):
-        free = plan.free.rindex(0xF) * plan.geometry.frag
+        free = plan.placement.free.rindex(0xF) * plan.geometry.frag
         assert "are no place for data" in self.refused(plan, "d/a", data=((free - 1, 2),))
 
     @pytest.mark.parametrize("path", ["d/a", "d/b"])
@@ -131,9 +132,13 @@ class TestAudit:
         assert "are needed" in self.refused(plan, path, data=changed)
 
     def test_map_of_free_fragments(self, plan):
-        for free in (plan.free[:-1], plan.free.replace(b"\x0f", b"\x07", 1), b"\1" + plan.free[1:]):
+        for free in (
+            plan.placement.free[:-1],
+            plan.placement.free.replace(b"\x0f", b"\x07", 1),
+            b"\1" + plan.placement.free[1:],
+        ):
             with pytest.raises(PlanError, match="the map of free fragments is not what the files leave"):
-                audit(plan.geometry, plan.nodes, free)
+                audit(plan.geometry, plan.placement.nodes, free)
 
     def test_a_plan_that_is_not_sound_is_not_given(self, monkeypatch):
         monkeypatch.setattr("imagekit.formats.ufs.placement._Numbers.take", lambda *_: 7)

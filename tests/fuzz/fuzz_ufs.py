@@ -48,7 +48,7 @@ def make_image(block_size: int) -> tuple[bytes, list[tuple[int, int]]]:
     places = [(8192, 1380), (g.iblkno * g.fsize, 400 * 128)]
     places += [
         (first * g.fsize, count * g.fsize)
-        for node in plan.nodes
+        for node in plan.placement.nodes
         for first, count in (node.indirect or (node.data if isinstance(node.entry, Directory) else ()))
     ]
     return plan.content().read(), places

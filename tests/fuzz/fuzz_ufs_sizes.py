@@ -63,13 +63,13 @@ def make_tree(rng: random.Random) -> Tree:
 def check_owners(plan: ufs.Plan) -> None:
     """Raise AssertionError unless each inode and each fragment of a plan has one owner, where data may be."""
     g = plan.geometry
-    numbers = [node.number for node in plan.nodes]
+    numbers = [node.number for node in plan.placement.nodes]
     assert len(set(numbers)) == len(numbers), "an inode has two owners"
     assert min(numbers) == 2, numbers
     assert max(numbers) < g.ncg * g.ipg, numbers
     owned = [
         fragment
-        for node in plan.nodes
+        for node in plan.placement.nodes
         for first, count in (*node.data, *node.indirect)
         for fragment in range(first, first + count)
     ]
@@ -82,7 +82,7 @@ def check_owners(plan: ufs.Plan) -> None:
     }
     assert not held & tables, "data in a table"
     assert max(held) < g.size, "data behind the end"
-    free = {fragment for fragment in range(g.size) if plan.free[fragment // g.frag] >> fragment % g.frag & 1}
+    free = {fragment for fragment in range(g.size) if plan.placement.free[fragment // g.frag] >> fragment % g.frag & 1}
     assert free == set(range(g.size)) - tables - held, "the map of free fragments is wrong"
 
 

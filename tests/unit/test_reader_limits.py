@@ -68,7 +68,7 @@ def test_directory_without_end_in_a_sparse_ufs():
     tree = Tree.of([Directory(path="d")])
     plan = ufs.plan(tree, 1 << 30, time=0, bytes_per_inode=1 << 20)
     image, g = plan.content("x.ufs"), plan.geometry
-    at = g.iblkno * g.fsize + plan.numbers["d"] * 128 + 8
+    at = g.iblkno * g.fsize + plan.placement.numbers["d"] * 128 + 8
     pieces = [
         (0, Slice(image, 0, at)),
         (at, Bytes(struct.pack("<Q", 1 << 27))),

@@ -3,6 +3,7 @@
 from imagekit.formats.ufs.fit import ImageTooSmallError, Largest, needed_size
 from imagekit.formats.ufs.geometry import Geometry
 from imagekit.formats.ufs.identify import is_ufs
+from imagekit.formats.ufs.last_file import LastFile
 from imagekit.formats.ufs.plan import Plan, Usage, plan
 from imagekit.formats.ufs.reader import read
 from imagekit.formats.ufs.superblock import Superblock, read_superblock
@@ -11,6 +12,7 @@ __all__ = [
     "Geometry",
     "ImageTooSmallError",
     "Largest",
+    "LastFile",
     "Plan",
     "Superblock",
     "Usage",

@@ -5,6 +5,7 @@ neighbours.  An inode is taken from the group in which its data begins, or from 
 over serve when the last group has none left.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from imagekit.content import Content
@@ -12,7 +13,7 @@ from imagekit.errors import PlanError
 from imagekit.formats.ufs import layout
 from imagekit.formats.ufs.allocation import Allocator, Full, Run, space
 from imagekit.formats.ufs.geometry import Geometry
-from imagekit.formats.ufs.survey import LOST_FOUND, Inventory
+from imagekit.formats.ufs.survey import LOST_FOUND, Inventory, Names
 from imagekit.tree import Entry
 
 _SECTORS_LIMIT = 1 << 31
@@ -31,6 +32,18 @@ class Node(NamedTuple):
     data: tuple[Run, ...]
     indirect: tuple[Run, ...]
     fragments: int  # of both
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placement:
+    """A tree with everything in its place, and what is free then."""
+
+    geometry: Geometry
+    nodes: tuple[Node, ...]  # in the order in which they were placed
+    directories: dict[str, Names]
+    numbers: dict[str, int]  # inode of each path; hard links are not in it
+    free: bytes  # for every block the bits of its free fragments, lowest first
+    rest: tuple[Run, ...]  # the free blocks behind all data, in order
 
 
 class _Numbers:
@@ -61,8 +74,8 @@ class _Numbers:
         raise Full("all inodes are used")
 
 
-def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocator]:
-    """Return the inodes with their places, and what is free after that; raise Full when it does not fit."""
+def place(inventory: Inventory, geometry: Geometry) -> Placement:
+    """Give everything its place; raise Full when it does not fit."""
     allocator = Allocator(geometry)
     numbers = _Numbers(geometry)
     bsize, fsize, frag = geometry.bsize, geometry.fsize, geometry.frag
@@ -77,7 +90,7 @@ def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocat
             number = layout.ROOT_INODE
         blocks, tail, indirect = space(size, bsize, fsize)
         data: list[Run] = allocator.blocks(blocks) if blocks else []
-        # Behind the data, so that where that begins does not depend on the file's size: see Plan.rest.
+        # Behind the data, so that where that begins does not depend on the file's size: see LastFile.
         addresses: tuple[Run, ...] = tuple(allocator.blocks(indirect)) if indirect else ()
         if tail:
             address = allocator.fragments(tail)
@@ -89,7 +102,14 @@ def place(inventory: Inventory, geometry: Geometry) -> tuple[list[Node], Allocat
         if fragments * geometry.nspf >= _SECTORS_LIMIT:
             raise too_large(inventory.shown(entry.path), size)
         nodes.append(Node(number, entry, kind, links, size, content, device, tuple(data), addresses, fragments))
-    return nodes, allocator
+    return Placement(
+        geometry=geometry,
+        nodes=tuple(nodes),
+        directories=inventory.directories,
+        numbers={node.entry.path: node.number for node in nodes},
+        free=bytes(allocator.free),
+        rest=tuple(allocator.rest()),
+    )
 
 
 def too_large(path: str, size: int) -> PlanError:

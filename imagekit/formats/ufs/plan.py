@@ -1,18 +1,17 @@
 """The plan of a UFS image: every number decided, nothing read or written yet."""
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
 
 from imagekit.content import Composite
 from imagekit.errors import PlanError
-from imagekit.formats.ufs.allocation import Full, Run
+from imagekit.formats.ufs.allocation import Full
 from imagekit.formats.ufs.audit import audit
 from imagekit.formats.ufs.fit import Demand, ImageTooSmallError, Largest, size_for
 from imagekit.formats.ufs.geometry import Geometry, NoRoomError, check_request
-from imagekit.formats.ufs.placement import Node, place
-from imagekit.formats.ufs.survey import Inventory, Names
+from imagekit.formats.ufs.placement import Placement, place
+from imagekit.formats.ufs.survey import Inventory
 from imagekit.formats.ufs.writer import render
 from imagekit.tree import Tree
 
@@ -55,20 +54,16 @@ def _percent(part: int, whole: int) -> str:
 class Plan:
     """A UFS image that can be written: `content()` is its bytes."""
 
-    geometry: Geometry
+    placement: Placement
     time: int  # seconds since 1970, of the file system and its groups
     optimise: Literal["space", "time"]
     minfree: int  # percent
-    nodes: tuple[Node, ...]
-    directories: dict[str, Names]
-    numbers: dict[str, int]  # inode of each path; hard links are not in it
-    free: bytes  # for every block the bits of its free fragments, lowest first
     usage: Usage
-    rest: tuple[Run, ...]
-    """The free blocks behind all data, in order.
 
-    A file that is empty here, and is the `last`, begins where they do when it is planned with a block or more of data.
-    """
+    @property
+    def geometry(self) -> Geometry:
+        """Where the file system's own tables are."""
+        return self.placement.geometry
 
     @property
     def size(self) -> int:
@@ -76,24 +71,17 @@ class Plan:
         return self.geometry.image_size
 
     @property
-    def rest_ranges(self) -> list[tuple[int, int]]:
-        """`rest` as (offset, length) in bytes."""
-        return self._ranges(self.rest)
+    def last(self) -> list[tuple[int, int]]:
+        """Where the data of what was placed last is, in order: (offset, length) in bytes of whole fragments.
 
-    def ranges(self, path: str) -> list[tuple[int, int]]:
-        """Return where in the image the data of a file is, in order: (offset, length) in bytes of whole fragments.
-
-        Raise KeyError when no inode has this path; a hard link has none.
+        As long as that is empty, this is where it will be: the free blocks behind all other data, as many as it takes.
         """
-        return self._ranges({node.entry.path: node.data for node in self.nodes}[path])
-
-    def _ranges(self, runs: Iterable[Run]) -> list[tuple[int, int]]:
-        fsize = self.geometry.fsize
-        return [(first * fsize, count * fsize) for first, count in runs]
+        runs = self.placement.nodes[-1].data or self.placement.rest
+        return [(first * self.geometry.fsize, count * self.geometry.fsize) for first, count in runs]
 
     def content(self, origin: str = "UFS image") -> Composite:
         """Return the image: metadata made here, and the contents of the tree's files in their places."""
-        return render(self, origin)
+        return render(self.placement, time=self.time, optimise=self.optimise, minfree=self.minfree, origin=origin)
 
     def data(self, *, entries: bool = False) -> dict[str, Any]:
         """Return the plan as data for JSON; with `entries`, every inode and its runs of fragments too."""
@@ -115,7 +103,7 @@ class Plan:
                     "data": node.data,
                     "indirect": node.indirect,
                 }
-                for node in self.nodes
+                for node in self.placement.nodes
             ]
         return result
 
@@ -162,24 +150,19 @@ def plan(
         geometry = shape(size)
         if short := demand.shortage(geometry):
             raise Full(short)  # noqa: TRY301 - one way out for all ways of not fitting
-        nodes, allocator = place(inventory, geometry)
+        placement = place(inventory, geometry)
     except (Full, NoRoomError) as error:
         needed = size_for(inventory, demand, shape, above=size)
         largest = Largest.of(inventory, block_size, fragment_size)
         raise ImageTooSmallError(size, str(error), needed, largest) from None
-    free = bytes(allocator.free)
-    audit(geometry, nodes, free)
-    free_blocks = free.count((1 << geometry.frag) - 1)
+    audit(geometry, placement.nodes, placement.free)
+    free_blocks = placement.free.count((1 << geometry.frag) - 1)
     free_fragments = geometry.dsize - demand.fragments
     return Plan(
-        geometry=geometry,
+        placement=placement,
         time=time,
         optimise=optimise,
         minfree=minfree,
-        nodes=tuple(nodes),
-        directories=inventory.directories,
-        numbers={node.entry.path: node.number for node in nodes},
-        free=free,
         usage=Usage(
             data=geometry.dsize * geometry.fsize,
             used=demand.fragments * geometry.fsize,
@@ -188,5 +171,4 @@ def plan(
             inodes=geometry.inodes - 2,
             used_inodes=demand.inodes,
         ),
-        rest=tuple(allocator.rest()),
     )

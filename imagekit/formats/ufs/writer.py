@@ -1,6 +1,6 @@
-"""From a plan to the bytes of an image: metadata is made here, file contents are put in their places unread."""
+"""From a placement to the bytes of an image: metadata is made here, file contents are put in their places unread."""
 
-from typing import TYPE_CHECKING
+from typing import Literal
 from zlib import crc32
 
 from imagekit.content import Bytes, Composite, Content, Slice
@@ -8,11 +8,8 @@ from imagekit.formats.ufs import layout, superblock
 from imagekit.formats.ufs.addresses import AddressBlocks, of_runs
 from imagekit.formats.ufs.directory import pack
 from imagekit.formats.ufs.groups import Counts, GroupWriter
+from imagekit.formats.ufs.placement import Node, Placement
 from imagekit.tree import File
-
-if TYPE_CHECKING:
-    from imagekit.formats.ufs.placement import Node
-    from imagekit.formats.ufs.plan import Plan
 
 _LARGE_FILE = (1 << 31) - 1
 """Bytes of the longest file that a program without large file support can open."""
@@ -21,26 +18,29 @@ _ID16 = 0xFFFF
 """The most that the 16-bit owner fields hold; it also means: see the 32-bit field."""
 
 
-def render(plan: "Plan", origin: str) -> Composite:
-    """Return the image of a plan."""
-    return Composite(plan.size, _Image(plan).pieces, origin)
+def render(
+    placement: Placement, *, time: int, optimise: Literal["space", "time"], minfree: int, origin: str
+) -> Composite:
+    """Return the image of a placement; `time` is seconds since 1970, `minfree` percent."""
+    image = _Image(placement)
+    image.put_metadata(time=time, optimise=optimise, minfree=minfree)
+    return Composite(placement.geometry.image_size, image.pieces, origin)
 
 
 class _Image:
-    def __init__(self, plan: "Plan") -> None:
-        self._plan = plan
-        self._geometry = g = plan.geometry
+    def __init__(self, placement: Placement) -> None:
+        self._placement = placement
+        self._geometry = g = placement.geometry
         self.pieces: list[tuple[int, Content]] = []
         self._tables = [bytearray() for _ in range(g.ncg)]
         self._used = [bytearray(g.ipg) for _ in range(g.ncg)]
         self._directories = [0] * g.ncg
         self._used[0][:2] = b"\1\1"  # inodes 0 and 1 do not exist but count as used
-        for node in plan.nodes:
+        for node in placement.nodes:
             self._put_inode(node, self._put_addresses(node))
             self._put_data(node)
-        self._put_metadata()
 
-    def _put_data(self, node: "Node") -> None:
+    def _put_data(self, node: Node) -> None:
         content = node.content
         if content is None:
             if node.type != layout.DIRECTORY:
@@ -54,14 +54,14 @@ class _Image:
             self.pieces.append((first * fsize, piece))
             done += length
 
-    def _directory(self, node: "Node") -> Content:
-        numbers = self._plan.numbers
-        names, paths = self._plan.directories[node.entry.path]
+    def _directory(self, node: Node) -> Content:
+        numbers = self._placement.numbers
+        names, paths = self._placement.directories[node.entry.path]
         parent = numbers[node.entry.parent]
         data = pack(node.number, parent, names, [numbers[path] for path in paths], node.size)
         return Bytes(data, f"/{node.entry.path}")
 
-    def _put_addresses(self, node: "Node") -> list[int]:
+    def _put_addresses(self, node: Node) -> list[int]:
         """Put the blocks of addresses of a node; return its direct and indirect addresses."""
         g = self._geometry
         if not node.indirect:
@@ -78,7 +78,7 @@ class _Image:
             index += count // g.frag
         return [*data[: layout.DIRECT], *blocks.roots]
 
-    def _put_inode(self, node: "Node", addresses: list[int]) -> None:
+    def _put_inode(self, node: Node, addresses: list[int]) -> None:
         entry = node.entry
         group, index = divmod(node.number, self._geometry.ipg)
         table = self._tables[group]
@@ -97,9 +97,10 @@ class _Image:
         self._used[group][index] = 1
         self._directories[group] += node.type == layout.DIRECTORY
 
-    def _put_metadata(self) -> None:
-        plan, g = self._plan, self._geometry
-        groups = GroupWriter(g, plan.free, plan.time)
+    def put_metadata(self, *, time: int, optimise: Literal["space", "time"], minfree: int) -> None:
+        """Put what the inodes leave to be said: groups, their tables, the summary, superblocks."""
+        g, nodes = self._geometry, self._placement.nodes
+        groups = GroupWriter(g, self._placement.free, time)
         summary = []
         for group in range(g.ncg):
             block, counts = groups.block(group, bytes(self._used[group]), self._directories[group])
@@ -111,10 +112,10 @@ class _Image:
         data = superblock.pack(
             g,
             Counts(*map(sum, zip(*summary, strict=True))),
-            time=plan.time,
-            optimise=plan.optimise,
-            minfree=plan.minfree,
-            large_files=any(isinstance(node.entry, File) and node.size > _LARGE_FILE for node in plan.nodes),
+            time=time,
+            optimise=optimise,
+            minfree=minfree,
+            large_files=any(isinstance(node.entry, File) and node.size > _LARGE_FILE for node in nodes),
         )
         self.pieces.append((layout.SUPERBLOCK_OFFSET, Bytes(data, "superblock")))
         for group in range(g.ncg):

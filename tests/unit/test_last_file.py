@@ -2,6 +2,7 @@
 
 import errno
 import os
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -9,9 +10,9 @@ from hypothesis import strategies as st
 
 from imagekit.content import Bytes
 from imagekit.errors import InputError, OutputError
-from imagekit.files.in_place import InPlace
 from imagekit.files.output import Outputs
 from imagekit.formats import lofi
+from imagekit.formats.ufs import LastFile
 
 IMAGE_SIZE = 1000
 
@@ -19,6 +20,11 @@ RANGES = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 90)), max_size=6)
 """Gaps before ranges, and their lengths."""
 
 WRITES = st.lists(st.tuples(st.integers(0, 900), st.binary(max_size=300)), max_size=8)
+
+
+def plan(last, size):
+    """Return what a file has to know of a plan."""
+    return SimpleNamespace(last=last, size=size)
 
 
 def placed(gaps):
@@ -36,7 +42,7 @@ def test_every_byte_lies_in_its_place(tmp_path, gaps, writes):
     expected = bytearray()
     with Outputs() as outputs:
         output = outputs.file(tmp_path / "image")
-        file = InPlace(output, ranges, IMAGE_SIZE, "usr.lgz")
+        file = LastFile(plan(ranges, IMAGE_SIZE), output, "usr.lgz")
         for offset, data in writes:
             file.write_at(offset, data)
             expected.extend(bytes(max(0, offset + len(data) - len(expected))))
@@ -59,18 +65,18 @@ def test_every_byte_lies_in_its_place(tmp_path, gaps, writes):
 
 def test_where_it_lies_is_known(tmp_path):
     with Outputs() as outputs:
-        file = InPlace(outputs.file(tmp_path / "image"), [(10, 5), (20, 5)], 100, "usr.lgz")
-    assert file.lies_at([(10, 3)])
-    assert file.lies_at([(10, 5)])
-    assert file.lies_at([(10, 5), (20, 2)])
-    assert file.lies_at([(10, 5), (20, 5), (100, 5)])
-    assert not file.lies_at([(10, 5), (20, 5), (100, 5), (200, 2)])
-    assert not file.lies_at([(10, 5), (21, 5), (100, 5)])
-    assert not file.lies_at([(10, 6)])
-    assert not file.lies_at([(11, 3)])
-    assert not file.lies_at([(10, 4), (20, 2)])
-    assert not file.lies_at([(10, 5), (21, 2)])
-    assert not file.lies_at([(10, 5), (20, 6)])
+        file = LastFile(plan([(10, 5), (20, 5)], 100), outputs.file(tmp_path / "image"), "usr.lgz")
+    assert file.lies_in(plan([(10, 3)], 100))
+    assert file.lies_in(plan([(10, 5)], 100))
+    assert file.lies_in(plan([(10, 5), (20, 2)], 100))
+    assert file.lies_in(plan([(10, 5), (20, 5), (100, 5)], 100))
+    assert not file.lies_in(plan([(10, 5), (20, 5), (100, 5), (200, 2)], 100))
+    assert not file.lies_in(plan([(10, 5), (21, 5), (100, 5)], 100))
+    assert not file.lies_in(plan([(10, 6)], 100))
+    assert not file.lies_in(plan([(11, 3)], 100))
+    assert not file.lies_in(plan([(10, 4), (20, 2)], 100))
+    assert not file.lies_in(plan([(10, 5), (21, 2)], 100))
+    assert not file.lies_in(plan([(10, 5), (20, 6)], 100))
 
 
 def test_what_is_compressed_into_an_image_is_what_is_compressed_alone(tmp_path):
@@ -78,7 +84,7 @@ def test_what_is_compressed_into_an_image_is_what_is_compressed_alone(tmp_path):
     content = Bytes(content.read().ljust(-(-content.size // 512) * 512, b"\0"), "image")
     with Outputs() as outputs:
         lofi.compress(content, outputs.file(tmp_path / "alone"))
-        file = InPlace(outputs.file(tmp_path / "image"), [(512, 3000), (5000, 4000)], 1 << 20, "usr.lgz")
+        file = LastFile(plan([(512, 3000), (5000, 4000)], 1 << 20), outputs.file(tmp_path / "image"), "usr.lgz")
         lofi.compress(content, file)
         assert lofi.Lofi(file).read() == content.read()
         inside = file.read()
@@ -87,7 +93,7 @@ def test_what_is_compressed_into_an_image_is_what_is_compressed_alone(tmp_path):
 
 def test_a_disk_that_fails_is_named(tmp_path, monkeypatch):
     with Outputs() as outputs:
-        file = InPlace(outputs.file(tmp_path / "image"), [(0, 50)], 100, "usr.lgz")
+        file = LastFile(plan([(0, 50)], 100), outputs.file(tmp_path / "image"), "usr.lgz")
         file.truncate(40)
         file.write_at(0, b"x")
 

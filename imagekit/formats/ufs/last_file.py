@@ -1,34 +1,39 @@
-"""A file inside an image that is being written: it is made where it will lie, before all else of the image."""
+"""The last file of an image that is being made: written where it will lie, before its size and all else is known.
+
+Where it begins does not depend on its size, so a plan in which it is empty knows that already: `Plan.last`.
+"""
 
 import bisect
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from itertools import accumulate
 
 from imagekit import disk
 from imagekit.content import KnownContent
 from imagekit.errors import InputError
 from imagekit.files.output import OutputFile
+from imagekit.formats.ufs.plan import Plan
 
 
-class InPlace(KnownContent):
-    """A file in pieces: its bytes fill `ranges`, each (offset, length) in bytes of an open output, one after the other.
+class LastFile(KnownContent):
+    """A file in pieces: its bytes fill the ranges of an open output, one after the other, that a plan has for its last.
 
-    What does not fit there lies behind the image, which has `image_size` bytes.  `origin` is what the file holds, for
-    messages.
+    What does not fit there lies behind the image.  `origin` is what the file holds, for messages.
     """
 
     __slots__ = ("_image_size", "_output", "_ranges", "_starts")
 
-    def __init__(self, output: OutputFile, ranges: Sequence[tuple[int, int]], image_size: int, origin: str) -> None:
+    def __init__(self, plan: Plan, output: OutputFile, origin: str) -> None:
+        """Take the place of the last file of `plan`, which is empty there, in the output of its image."""
         super().__init__(0, origin)
         self._output = output
-        self._image_size = image_size
-        self._ranges = [*ranges, (image_size, sys.maxsize)]
-        self._starts = [0, *accumulate(length for _, length in ranges)]
+        self._image_size = plan.size
+        self._ranges = [*plan.last, (plan.size, sys.maxsize)]
+        self._starts = [0, *accumulate(length for _, length in plan.last)]
 
-    def lies_at(self, ranges: Sequence[tuple[int, int]]) -> bool:
-        """Tell whether these ranges of the output (one at least), filled one after the other, are where the file is."""
+    def lies_in(self, plan: Plan) -> bool:
+        """Tell whether the file lies where a plan, in which it is the last and not empty, has it."""
+        ranges = plan.last
         places = self._ranges[: len(ranges)]
         if len(places) < len(ranges) or places[:-1] != list(ranges[:-1]):
             return False
