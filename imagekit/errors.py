@@ -9,7 +9,8 @@
 Anything else that escapes is a defect of imagekit.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Self
 
 
 class ImagekitError(Exception):
@@ -28,6 +29,12 @@ class ImagekitError(Exception):
     def __str__(self) -> str:
         return f"{self.where}: {self.what}" if self.where else self.what
 
+    def at(self, where: str, *, hint: str | None = None) -> Self:
+        """Return this error with its place, unless it has one already; a hint that is given stands in for its own."""
+        self.where = self.where or where
+        self.hint = hint or self.hint
+        return self
+
 
 class InputError(ImagekitError):
     """Something that was given (manifest, tree, option, file) is not usable."""
@@ -43,6 +50,48 @@ class PlanError(ImagekitError):
 
 class OutputError(ImagekitError):
     """Writing an output failed."""
+
+
+class Problems:
+    """All that is wrong with one thing, said at once."""
+
+    def __init__(self) -> None:
+        self._found: list[ImagekitError] = []
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def add(self, where: str | None, what: str, hint: str | None = None) -> None:
+        """Note one more."""
+        self._found.append(ImagekitError(what, where=where, hint=hint))
+
+    def raise_if_any(
+        self,
+        error: type[ImagekitError],
+        heading: str,
+        *,
+        alone: str | None = None,
+        most: int | None = None,
+        where: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        """Raise one `error` for all that was found, if anything was.
+
+        A list of at most `most` of them stands below the heading, at the place `where`.  With `alone` there is no list
+        of a single one: that is raised at its own place, after these words.
+        """
+        if len(self._found) == 1 and alone is not None:
+            (only,) = self._found
+            raise error(alone + only.what, where=only.where, hint=only.hint or hint)
+        if self._found:
+            lines = [f"{one} ({one.hint})" if one.hint else f"{one}" for one in self._found]
+            raise error(f"{heading}:{listed(lines, most)}", where=where, hint=hint)
+
+
+def listed(lines: Sequence[str], most: int | None = None) -> str:
+    """Return the lines of a list below a message's first line; of more than `most` the first, and how many more."""
+    more = "" if most is None or len(lines) <= most else f"\n  and {len(lines) - most:,} more"
+    return "".join(f"\n  {line}" for line in lines[:most]) + more
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

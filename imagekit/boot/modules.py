@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.content import Bytes, Content, DiskFile
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Problems
 
 ANSWERS = "answers.json"
 """The name by which SmartOS's setup finds its answers: /system/boot/answers.json."""
@@ -58,36 +58,36 @@ def read_modules(requests: Iterable[ModuleRequest]) -> tuple[Module, ...]:
     import hashlib  # noqa: PLC0415 - slow to import, and most commands have no modules
 
     modules: list[Module] = []
-    problems: list[str] = []
+    problems = Problems()
     for request in requests:
         problem = _problem(request, [module.name for module in modules])
         if problem:
-            problems.append(problem)
+            problems.add(str(request.path), problem)
             continue
         content = DiskFile(request.path)
         digest = hashlib.sha1(usedforsecurity=False)
         for block in content.blocks():
             digest.update(block)
         modules.append(Module(request.name, content, digest.hexdigest()))
-    if problems:
-        raise InputError(
-            problems[0] if len(problems) == 1 else "these cannot be boot modules:" + "\n  ".join(["", *problems]),
-            hint="write --module FILE[:NAME]; NAME is the file's path in /system/boot, such as etc/system",
-        )
+    problems.raise_if_any(
+        InputError,
+        "these cannot be boot modules",
+        alone="",
+        hint="write --module FILE[:NAME]; NAME is the file's path in /system/boot, such as etc/system",
+    )
     return tuple(modules)
 
 
 def _problem(request: ModuleRequest, taken: Sequence[str]) -> str | None:
     path, name = request.path, request.name
     if not path.is_file():
-        return f"{path}: {'no regular file' if path.exists() else 'no such file'}"
+        return "no regular file" if path.exists() else "no such file"
     size = path.stat().st_size
     if not size:
-        return f"{path}: empty, and boot programs load no empty file"
+        return "empty, and boot programs load no empty file"
     if size > LARGEST:
-        return f"{path}: {size:,} bytes; modules share the memory below 4 GiB with the boot archive"
-    problem = name_problem(name, taken)
-    return f"{path}: {problem}" if problem else None
+        return f"{size:,} bytes; modules share the memory below 4 GiB with the boot archive"
+    return name_problem(name, taken)
 
 
 def name_problem(name: str, taken: Sequence[str]) -> str | None:

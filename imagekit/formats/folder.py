@@ -7,7 +7,7 @@ from pathlib import Path
 from imagekit import disk
 from imagekit.content import BLOCK_SIZE, Content, DiskFile, data_blocks, is_zero
 from imagekit.disk import reporting_errors
-from imagekit.errors import InputError, PlanError
+from imagekit.errors import InputError, PlanError, Problems
 from imagekit.files.output import OutputFolder, Outputs, put_in_place
 from imagekit.interrupts import held
 from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Special, Symlink, Tree
@@ -36,7 +36,8 @@ def read(folder: Path, *, special: bool = False, keep_owners: bool = False) -> T
             tree.add(entry)
         if isinstance(entry, Directory):
             stack += reader.listing(path, place.path)
-    reader.raise_problems(folder)
+    problems = reader.problems
+    problems.raise_if_any(InputError, f"{len(problems)} things here cannot be taken", alone="", where=str(folder))
     return tree
 
 
@@ -71,7 +72,7 @@ class _Reader:
         self._special = special
         self._keep_owners = keep_owners
         self._first_names: dict[tuple[int, int], Entry] = {}
-        self._problems: list[str] = []
+        self.problems = Problems()
 
     def directory(self, path: str, status: os.stat_result) -> Directory:
         """Return the entry for a directory on disk."""
@@ -88,7 +89,7 @@ class _Reader:
             with os.scandir(place) as found:
                 entries = sorted(found, key=lambda one: one.name, reverse=True)
         except OSError as error:
-            self._problems.append(f"{place}: cannot read the folder: {error.strerror}")
+            self.problems.add(place, f"cannot read the folder: {error.strerror}")
             return []
         return [(prefix + one.name, one) for one in entries]
 
@@ -97,7 +98,7 @@ class _Reader:
         try:
             return self._entry(path, one)
         except OSError as error:
-            self._problems.append(f"{one.path}: cannot read: {error.strerror}")
+            self.problems.add(one.path, f"cannot read: {error.strerror}")
             return None
 
     def _entry(self, path: str, one: os.DirEntry[str]) -> Entry | None:
@@ -113,7 +114,7 @@ class _Reader:
         entry: Entry
         if stat.S_ISREG(status.st_mode):
             if (trouble := trouble_reading(one.path)) is not None:
-                self._problems.append(f"{one.path}: cannot read: {trouble}")
+                self.problems.add(one.path, f"cannot read: {trouble}")
                 return None
             content = DiskFile(one.path, status)
             entry = File(path=path, mode=mode, uid=uid, gid=gid, mtime=mtime, content=content)
@@ -124,7 +125,7 @@ class _Reader:
             kind = _SPECIAL.get(stat.S_IFMT(status.st_mode), "?")
             if not self._special or kind == "?":
                 found = _SPECIAL_NAMES.get(kind, "file of unknown kind")
-                self._problems.append(f"{one.path}: found a {found}, expected files, directories and links only")
+                self.problems.add(one.path, f"found a {found}, expected files, directories and links only")
                 return None
             major, minor = os.major(status.st_rdev), os.minor(status.st_rdev)
             if kind in "ps":
@@ -133,15 +134,6 @@ class _Reader:
         if status.st_nlink > 1:
             self._first_names[place] = entry
         return entry
-
-    def raise_problems(self, folder: Path) -> None:
-        """Raise one InputError for all that was in the way."""
-        if len(self._problems) == 1:
-            where, _, what = self._problems[0].partition(": ")
-            raise InputError(what, where=where)
-        if self._problems:
-            listing = "".join(f"\n  {problem}" for problem in self._problems)
-            raise InputError(f"{len(self._problems)} things here cannot be taken:{listing}", where=str(folder))
 
 
 def extract(tree: Tree, folder: Path, *, keep_set_id: bool = False, skip_special: bool = False) -> None:
@@ -171,9 +163,10 @@ def fill(tree: Tree, output: OutputFolder) -> None:
 
 def _check_special(tree: Tree, *, skip: bool) -> set[str]:
     special = [entry for entry in tree if isinstance(entry, Special)]
-    if special and not skip:
-        listing = "".join(f"\n  /{entry.path}: a {_SPECIAL_NAMES.get(entry.type, entry.type)}" for entry in special)
-        raise PlanError(f"a plain folder cannot hold these:{listing}", hint="leave them out, or write an image")
+    problems = Problems()
+    for entry in () if skip else special:
+        problems.add(f"/{entry.path}", f"a {_SPECIAL_NAMES.get(entry.type, entry.type)}")
+    problems.raise_if_any(PlanError, "a plain folder cannot hold these", hint="leave them out, or write an image")
     return {entry.path for entry in special}
 
 

@@ -2,7 +2,7 @@
 
 import re
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Problems
 from imagekit.manifest.combine import sort_key
 from imagekit.manifest.relations import LONGEST_NAME, LONGEST_PATH, encoded_length
 from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
@@ -17,18 +17,16 @@ def manifest_of(tree: Tree, *, user: str = "root", group: str = "root") -> str:
     entries that no directive makes.
     """
     lines: list[str] = []
-    problems: list[str] = []
+    problems = Problems()
     for entry in tree:
         if not entry.path:
             continue
         problem = _problem(entry)
         if problem:
-            problems.append(f"/{entry.path!r}: {problem}" if "\n" in entry.path else f"/{entry.path}: {problem}")
+            problems.add(f"/{entry.path!r}" if "\n" in entry.path else f"/{entry.path}", problem)
         else:
             lines.append(_line(entry, user, group))
-    if problems:
-        listing = "".join(f"\n  {problem}" for problem in problems)
-        raise InputError(f"a manifest cannot hold these:{listing}", hint="rename them, or take them out")
+    problems.raise_if_any(InputError, "a manifest cannot hold these", hint="rename them, or take them out")
     return "".join(f"{line}\n" for line in sorted(lines, key=sort_key))
 
 

@@ -100,8 +100,7 @@ def plan_esp(loader: Content, size: int | None, *, time: int, volume_id: int, fi
     try:
         return fat.plan(tree, size, label="SYSTEM", kind=None, volume_id=volume_id, hidden_sectors=first_sector)
     except PlanError as error:
-        error.where = f"EFI system partition with {loader.origin}"
-        raise
+        raise error.at(f"EFI system partition with {loader.origin}") from None
 
 
 def warnings_about(tree: Tree, console: Console) -> list[str]:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, listed
 from imagekit.media.parts import part_of, target_of
 from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
 from imagekit.tree import Directory, Tree
@@ -41,10 +41,9 @@ def find_platform(tree: Tree, path: Path) -> FoundPlatform:
             return _found(path, target.path)
     platforms = [place for place in _places(tree) if not _missing(tree, place)]
     if len(platforms) > 1:
-        listed = "".join(f"\n  {place}" for place in platforms)
         separator = "/" if path.is_dir() else "!/"
         raise InputError(
-            f"more than one platform is in it, and no {LATEST}:{listed}",
+            f"more than one platform is in it, and no {LATEST}:{listed(platforms)}",
             where=str(path),
             hint=f"name one: --platform {path}{separator}{platforms[-1]}",
         )

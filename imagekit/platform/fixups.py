@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from imagekit.content import Bytes, Content
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Problems
 from imagekit.tree import Directory, Entry, File, HardLink, Symlink, Tree
 
 EMPTY = ("var/log/syslog", "var/adm/wtmpx")
@@ -85,23 +85,22 @@ def split_usr(tree: Tree, time: int) -> tuple[Tree, Tree]:
         )
     root = Tree(replace(tree.root, uid=0, gid=0, user="root", group="root"))
     usr = Tree(replace(top, path=""))
-    problems = []
+    problems = Problems()
     for entry in tree:
         inside = entry.path.startswith("usr/")
         if isinstance(entry, HardLink) and entry.target.startswith("usr/") != inside:
-            problems.append(f"/{entry.path} = /{entry.target}")
+            problems.add(None, f"/{entry.path} = /{entry.target}")
         elif inside:
             usr.add(_below_usr(entry))
         elif entry.path == "usr":
             root.add(Directory(path="usr", mode=0o755, mtime=time))
         elif entry.path:
             root.add(entry)
-    if problems:
-        listed = "".join(f"\n  {problem}" for problem in problems)
-        raise InputError(
-            f"/ and /usr are two file systems, and no hard link leads from one into the other:{listed}",
-            hint="make them s lines",
-        )
+    problems.raise_if_any(
+        InputError,
+        "/ and /usr are two file systems, and no hard link leads from one into the other",
+        hint="make them s lines",
+    )
     return root, usr
 
 

@@ -101,6 +101,5 @@ def _fitting(
     except ufs.ImageTooSmallError as error:
         if fit:
             return plan(error.needed * 1024)
-        error.where = name
-        error.hint = f"give {option} {error.needed} (KiB) or more{later}, or --fit to let it grow"
-        raise
+        hint = f"give {option} {error.needed} (KiB) or more{later}, or --fit to let it grow"
+        raise error.at(name, hint=hint) from None

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from imagekit import __version__
 from imagekit.clock import build_time
 from imagekit.content import Bytes, DiskFile
-from imagekit.errors import InputError
+from imagekit.errors import InputError, listed
 from imagekit.files.kept import others_in
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.manifest.accounts import read_accounts
@@ -146,7 +146,7 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
     every += others_in(inputs.output / inputs.name("platform"), PLATFORM_FILES, "stays")
     every += growth("/usr", images.usr, sizes.usr)
     if request.strict and images.warnings:
-        raise InputError("with --strict these are errors:" + "".join(f"\n  {line}" for line in images.warnings))
+        raise InputError(f"with --strict these are errors:{listed(images.warnings)}")
     return Plan(
         inputs=inputs,
         time=time,

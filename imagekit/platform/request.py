@@ -118,7 +118,7 @@ def find_stamp(protos: Sequence[Path]) -> tuple[Stamp, list[str]]:
         try:
             return Stamp(wanted), []
         except InputError as error:
-            raise InputError(error.what, where="BUILDSTAMP in the environment", hint=error.hint) from None
+            raise error.at("BUILDSTAMP in the environment") from None
     if wanted not in {"", stamp.text}:
         return stamp, [
             f"BUILDSTAMP is {wanted}, but the proto area was built as {stamp.text}, so that stands; else --stamp"
@@ -134,7 +134,7 @@ def proto_stamp(protos: Sequence[Path]) -> Stamp | None:
             try:
                 return Stamp(_first_line(file))
             except InputError as error:
-                raise InputError(error.what, where=str(file), hint=error.hint) from None
+                raise error.at(str(file)) from None
     return None
 
 

@@ -1,7 +1,7 @@
 """FAT12, FAT16 and FAT32: `plan` lays out a file system, `read_volume` and `read` take one apart."""
 
 from imagekit.formats.fat.layout import Kind
-from imagekit.formats.fat.plan import check, minimum_size, plan
+from imagekit.formats.fat.plan import minimum_size, plan
 from imagekit.formats.fat.reader import FatVolume, is_fat, read, read_volume
 from imagekit.formats.fat.sizes import default_cluster_size
 from imagekit.formats.fat.writer import FatPlan, Placed
@@ -11,7 +11,6 @@ __all__ = [
     "FatVolume",
     "Kind",
     "Placed",
-    "check",
     "default_cluster_size",
     "is_fat",
     "minimum_size",

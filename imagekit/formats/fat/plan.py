@@ -37,7 +37,8 @@ def plan(
         if not 0 <= number <= 0xFFFFFFFF:
             raise PlanError(f"FAT's {what} has 32 bits: {number:#x} does not fit")
     survey = survey_tree(tree)
-    _raise_all(survey.faults)
+    heading = f"{len(survey.problems)} things in the tree cannot stand on FAT"
+    survey.problems.raise_if_any(PlanError, heading, alone="")
     geometry = fitting(survey, size, kind, cluster_size)
     boot = BootSector(
         geometry=geometry,
@@ -93,18 +94,13 @@ def plan(
     )
 
 
-def check(tree: Tree) -> list[PlanError]:
-    """Return all that keeps a Tree from standing on FAT, one error an entry; the size is not looked at."""
-    return survey_tree(tree).faults
-
-
 def minimum_size(
     tree: Tree | None = None, *, kind: Kind | None = 32, cluster_size: int | None = None, spare: int = 0
 ) -> int:
     """Return the smallest good size, in bytes, of a file system that holds a Tree (none: any) with `spare` bytes free.
 
     It is a multiple of 4 KiB on FAT32, of 2 KiB on FAT12 and FAT16.  With `kind` or `cluster_size` None it goes with
-    what `plan` will choose.  What FAT cannot hold (see `check`) is not counted.
+    what `plan` will choose.  What FAT cannot hold is not counted.
     """
     return smallest(survey_tree(tree or Tree()), kind, cluster_size, spare=spare)
 
@@ -114,11 +110,3 @@ def _rank(path: str, first: Sequence[str]) -> int:
         if path == lead or path.startswith(f"{lead}/"):
             return rank
     return len(first)
-
-
-def _raise_all(faults: Sequence[PlanError]) -> None:
-    if len(faults) == 1:
-        raise faults[0]
-    if faults:
-        lines = [f"{fault}" + (f" ({fault.hint})" if fault.hint else "") for fault in faults]
-        raise PlanError(f"{len(faults)} things in the tree cannot stand on FAT:\n  " + "\n  ".join(lines))

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from imagekit.errors import PlanError
+from imagekit.errors import Problems
 from imagekit.formats.fat import names
 from imagekit.formats.fat.layout import MAX_DIRECTORY_RECORDS, MAX_FILE_SIZE, MAX_PATH, RECORD_SIZE
 from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Symlink, Tree
@@ -13,13 +13,13 @@ class Survey:
     """What a Tree needs on FAT, whatever the cluster size.
 
     `contents` are the entries of each directory as FAT will hold them, `records` their number of directory records;
-    `aliases` the short names (11 bytes) by path; `faults` all that keeps the Tree from standing on FAT.
+    `aliases` the short names (11 bytes) by path; `problems` all that keeps the Tree from standing on FAT.
     """
 
     contents: dict[str, list[Directory | File]] = field(default_factory=dict)
     aliases: dict[str, bytes] = field(default_factory=dict)
     records: dict[str, int] = field(default_factory=dict)
-    faults: list[PlanError] = field(default_factory=list)
+    problems: Problems = field(default_factory=Problems)
 
     def used_clusters(self, cluster_size: int) -> int:
         """Return how many clusters of `cluster_size` bytes the directories and files take."""
@@ -30,24 +30,22 @@ class Survey:
 
 
 def survey_tree(tree: Tree) -> Survey:
-    """Look at every entry of a Tree; nothing is raised, all faults are collected."""
+    """Look at every entry of a Tree; nothing is raised, all problems are collected."""
     survey = Survey()
     for directory in (entry for entry in tree if isinstance(entry, Directory)):
         path = directory.path
         here: list[Directory | File] = []
         seen: dict[str, str] = {}
         for entry in tree.children(path):
-            stored = _stored(tree, entry, survey.faults)
+            stored = _stored(tree, entry, survey.problems)
             if stored:
                 here.append(stored)
             other = seen.setdefault(names.folded(entry.name), entry.name)
             if other != entry.name:
-                survey.faults.append(
-                    PlanError(
-                        f"differs from {other!r} beside it only in case, and FAT ignores case",
-                        where=f"/{entry.path}",
-                        hint="rename one, or leave it out",
-                    )
+                survey.problems.add(
+                    f"/{entry.path}",
+                    f"differs from {other!r} beside it only in case, and FAT ignores case",
+                    "rename one, or leave it out",
                 )
         own = [entry.name for entry in here]
         survey.contents[path] = here
@@ -55,22 +53,20 @@ def survey_tree(tree: Tree) -> Survey:
         # The root holds the volume label (or has room for one), other directories "." and "..".
         survey.records[path] = sum(map(names.record_count, own)) + (2 if path else 1)
         if survey.records[path] > MAX_DIRECTORY_RECORDS:
-            survey.faults.append(
-                PlanError(
-                    f"{len(own):,} entries take {survey.records[path]:,} records, a FAT directory has at most "
-                    f"{MAX_DIRECTORY_RECORDS:,}",
-                    where=f"/{path}",
-                    hint="spread them over several directories, or shorten the names",
-                )
+            survey.problems.add(
+                f"/{path}",
+                f"{len(own):,} entries take {survey.records[path]:,} records, a FAT directory has at most "
+                f"{MAX_DIRECTORY_RECORDS:,}",
+                "spread them over several directories, or shorten the names",
             )
     return survey
 
 
-def _stored(tree: Tree, entry: Entry, faults: list[PlanError]) -> Directory | File | None:
+def _stored(tree: Tree, entry: Entry, problems: Problems) -> Directory | File | None:
     """Return what FAT will hold for an entry, or None and report what is in the way."""
 
     def report(what: str, hint: str | None = None) -> None:
-        faults.append(PlanError(what, where=f"/{entry.path}", hint=hint))
+        problems.add(f"/{entry.path}", what, hint)
 
     if problem := names.fault(entry.name):
         report(problem, "rename it, or leave it out")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from imagekit.content import Content, DiskFile
-from imagekit.errors import PlanError
+from imagekit.errors import PlanError, Problems
 from imagekit.formats.iso.layout import EARLIEST, LATEST
 from imagekit.tree import Directory, Entry, File, HardLinkError, Special, Symlink, Tree
 
@@ -60,7 +60,7 @@ class InodeTable:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._problems: list[str] = []
+        self._problems = Problems()
         owners = {entry.path: self._owner(entry) for entry in tree}
         names: dict[str, int] = dict.fromkeys(owners.values(), 0)
         for owner in owners.values():
@@ -72,18 +72,15 @@ class InodeTable:
         for entry in tree:
             self._check(entry)
         if len([entry for entry in tree if isinstance(entry, Directory)]) > DIRECTORY_LIMIT:
-            self._problems.append(f"the tree has more than {DIRECTORY_LIMIT:,} directories")
+            self._problems.add(None, f"the tree has more than {DIRECTORY_LIMIT:,} directories")
         self._owners = owners
         self._names = names
         self._serials: dict[str, int] = {}
 
     def check(self) -> None:
         """Raise PlanError naming everything that an ISO cannot hold."""
-        if len(self._problems) == 1:
-            raise PlanError(f"an ISO cannot hold this: {self._problems[0]}")
-        if self._problems:
-            shown = "\n  ".join(self._problems)
-            raise PlanError(f"an ISO cannot hold these {len(self._problems)}:\n  {shown}")
+        heading = f"an ISO cannot hold these {len(self._problems)}"
+        self._problems.raise_if_any(PlanError, heading, alone="an ISO cannot hold this: ")
 
     def __getitem__(self, path: str) -> Inode:
         """Return the inode of the entry at `path`; serial numbers count in the order in which they are asked for."""
@@ -96,7 +93,7 @@ class InodeTable:
         try:
             return self._tree.inode(entry.path).path
         except HardLinkError as error:
-            self._problems.append(f"/{entry.path} is a hard link to /{error.target}, which is {error.found}")
+            self._problems.add(None, f"/{entry.path} is a hard link to /{error.target}, which is {error.found}")
             return entry.path
 
     def _check(self, entry: Entry) -> None:
@@ -105,27 +102,27 @@ class InodeTable:
             try:
                 encode(text)
             except UnicodeEncodeError as error:
-                self._problems.append(f"{where!r}: {text!r} has no bytes: {error.reason}")
+                self._problems.add(None, f"{where!r}: {text!r} has no bytes: {error.reason}")
                 return
         if len(encode(entry.name)) > NAME_LIMIT:
-            self._problems.append(f"{where}: a name of {len(encode(entry.name))} bytes; at most {NAME_LIMIT}")
+            self._problems.add(None, f"{where}: a name of {len(encode(entry.name))} bytes; at most {NAME_LIMIT}")
         if not 0 <= entry.mode <= 0o7777:
-            self._problems.append(f"{where}: mode {entry.mode:o}; permission bits are 0 to 7777")
+            self._problems.add(None, f"{where}: mode {entry.mode:o}; permission bits are 0 to 7777")
         for what, number in (("owner", entry.uid), ("group", entry.gid)):
             if not 0 <= number <= 0xFFFFFFFF:
-                self._problems.append(f"{where}: {what} {number}; at most {0xFFFFFFFF:,}")
+                self._problems.add(None, f"{where}: {what} {number}; at most {0xFFFFFFFF:,}")
         if isinstance(entry, File) and entry.content.size > FILE_LIMIT:
-            self._problems.append(f"{where} has {entry.content.size:,} bytes; at most {FILE_LIMIT:,} (4 GiB - 1)")
+            self._problems.add(None, f"{where} has {entry.content.size:,} bytes; at most {FILE_LIMIT:,} (4 GiB - 1)")
         elif isinstance(entry, Symlink):
             length = len(encode(entry.target))
             if not 1 <= length <= TARGET_LIMIT or "\0" in entry.target:
-                self._problems.append(
-                    f"{where}: a link to {length} bytes; 1 to {TARGET_LIMIT} are possible, and none of them NUL"
+                self._problems.add(
+                    None, f"{where}: a link to {length} bytes; 1 to {TARGET_LIMIT} are possible, and none of them NUL"
                 )
         elif isinstance(entry, Special) and (
             entry.type not in _TYPE_BITS or not all(0 <= number <= 0xFFFFFFFF for number in (entry.major, entry.minor))
         ):
-            self._problems.append(f"{where}: a special file of type {entry.type!r} {entry.major}, {entry.minor}")
+            self._problems.add(None, f"{where}: a special file of type {entry.type!r} {entry.major}, {entry.minor}")
 
 
 def time_warnings(entries: Iterable[Entry]) -> list[str]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from imagekit.content import Bytes, Content
-from imagekit.errors import PlanError
+from imagekit.errors import PlanError, Problems
 from imagekit.formats.ufs import layout
 from imagekit.formats.ufs.directory import packed_size
 from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Special, Symlink, Tree
@@ -79,7 +79,7 @@ class _Survey:
         self.inventory = Inventory(mount)
         self._tree = tree
         self._block_size = block_size
-        self._problems: list[tuple[str, str]] = []
+        self._problems = Problems()
         self._links, self._targets = self._hard_links()
         lost_found = tree.get(LOST_FOUND)
         if lost_found is None:
@@ -90,10 +90,11 @@ class _Survey:
         stack: list[Entry] = [tree.root]
         while stack:
             stack.extend(reversed(self._directory(stack.pop())))
-        self._report()
+        heading = f"UFS cannot hold {len(self._problems):,} things in the tree"
+        self._problems.raise_if_any(PlanError, heading, alone="UFS cannot hold it: ", most=_SHOWN)
 
     def _problem(self, path: str, text: str) -> None:
-        self._problems.append((self.inventory.shown(path), text))
+        self._problems.add(self.inventory.shown(path), text)
 
     def _hard_links(self) -> tuple[dict[str, int], dict[str, str]]:
         """Count the further names of every path that has some; find what each hard link comes to."""
@@ -197,14 +198,3 @@ class _Survey:
         if device is None:
             self._problem(special.path, f"UFS cannot hold the device number {special.major},{special.minor}")
         return device or 0
-
-    def _report(self) -> None:
-        problems = self._problems
-        if not problems:
-            return
-        if len(problems) == 1:
-            where, what = problems[0]
-            raise PlanError(f"UFS cannot hold it: {what}", where=where)
-        shown = "".join(f"\n  {where}: {what}" for where, what in problems[:_SHOWN])
-        more = f"\n  and {len(problems) - _SHOWN:,} more" if len(problems) > _SHOWN else ""
-        raise PlanError(f"UFS cannot hold {len(problems):,} things in the tree:{shown}{more}")

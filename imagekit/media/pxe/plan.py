@@ -13,7 +13,7 @@ from imagekit.boot.kernel_arguments import disagreements
 from imagekit.boot.loader_conf import DEFAULTS, is_kept_back
 from imagekit.boot.modules import Module
 from imagekit.content import Composite, Content, DiskFile
-from imagekit.errors import InputError, PlanError
+from imagekit.errors import InputError, PlanError, listed
 from imagekit.files.output import OutputFolder, Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.interrupts import held
@@ -290,9 +290,8 @@ def _check_free(output: Path, old: Catalog | None, files: Iterable[str]) -> None
     ours = {INDEX, SUMS, *(file.path for file in old.served()), *generated(old)} if old else set()
     clash = [path for path in files if path not in ours and (output / path).exists()]
     if clash:
-        listed = "".join(f"\n  {path}" for path in clash)
         raise InputError(
-            f"files that imagekit did not make are in the way:{listed}",
+            f"files that imagekit did not make are in the way:{listed(clash)}",
             where=str(output),
             hint="name a folder of its own with -o, or move them away",
         )
@@ -310,10 +309,8 @@ def _check_others(output: Path, old: Catalog | None, new: Catalog, paths: Iterab
         if (found := (Path(place) / name).relative_to(output).as_posix()) not in ours
     ]
     if others:
-        listed = "".join(f"\n  {path}" for path in sorted(others)[:_MOST_LISTED])
-        more = f"\n  and {len(others) - _MOST_LISTED} more" if len(others) > _MOST_LISTED else ""
         raise PlanError(
-            f"files that imagekit did not put there would be lost:{listed}{more}",
+            f"files that imagekit did not put there would be lost:{listed(sorted(others), _MOST_LISTED)}",
             where=str(output),
             hint="move them away first",
         )
