@@ -6,23 +6,34 @@ platform:
     etc/svc/repository.db: prebuilt/repository.db   # path in the image: file, relative to imagekit.yaml
   hooks:
     smf-import: [ssh, build-zone, smf_import]       # a command; the root of the image is its last argument
+  known:                                            # warnings that are not printed any more
+    - {code: M303, path: usr/node/*, reason: npm makes these folders}
+boot:
+  known: []                                         # the same for the boot files
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from imagekit.errors import InputError, nearest
+from imagekit.manifest.known import CAN_BE_KNOWN, Known
+from imagekit.marks import first_mark
+
+if TYPE_CHECKING:
+    from yaml import Node
 
 NAME = "imagekit.yaml"
 
-_KEYS = ("root-size", "usr-size", "complete", "prebuilt", "hooks")
+_KEYS = ("root-size", "usr-size", "complete", "prebuilt", "hooks", "known")
 
 DEFAULT_COMPLETE = ("usr/share/lib/zoneinfo", "platform/i86pc/ucode")
 """What smartos-live's tzcheck and ucodecheck look at."""
 
 _LARGEST_FILE = 1 << 20  # bytes
+_MOST_KNOWN = 1000
 _LONGEST_SHOWN = 60  # characters
 _NUMBER = re.compile(r"0*[1-9][0-9]{0,11}")
 
@@ -32,7 +43,7 @@ class Config:
     """The configuration, and the file that it is from, if any.
 
     Sizes are in KiB; `complete` are paths in the image, None for smartos-live's; `prebuilt` maps paths in the image to
-    files, `hooks` names to commands.
+    files, `hooks` names to commands; `known` are the warnings that are not news, `boot_known` those of the boot files.
     """
 
     path: Path | None = None
@@ -41,15 +52,23 @@ class Config:
     complete: tuple[str, ...] | None = None
     prebuilt: Mapping[str, Path] = field(default_factory=dict)
     hooks: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    known: tuple[Known, ...] = ()
+    boot_known: tuple[Known, ...] = ()
 
 
 def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
     """Return the configuration in a file; `hooks` are the names that there are.  Raise InputError for all slips."""
     import yaml  # noqa: PLC0415 - most builds have no such file
 
-    # Every value is text here, so that "on" and "2026-01-01" are words.  The C loader cannot stand deep nesting.
+    data = _read(path)
+    # YAML may begin with a byte order mark.
+    mark = first_mark(data)
+    if mark is not None and "merge" in mark[1]:
+        raise InputError(f"found {mark[1]}", where=f"{path}:{mark[0]}")
+    # Nodes know their lines, and every value is text: "on" and "2026-01-01" are words.  The C loader cannot stand deep
+    # nesting.
     try:
-        document = yaml.load(_read(path), yaml.BaseLoader)  # noqa: S506 - it makes text, lists and mappings only
+        document = yaml.compose(data, yaml.BaseLoader)
     except yaml.MarkedYAMLError as error:
         line = f":{error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InputError(f"not YAML: {error.problem}", where=f"{path}{line}") from error
@@ -58,10 +77,11 @@ def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
     except RecursionError:
         raise InputError("not a configuration: it is nested too deep", where=str(path)) from None
     reader = _Reader(path)
-    top = reader.mapping(document or {}, "the file", ("platform",))
-    section = reader.mapping(top.get("platform") or {}, "platform", _KEYS)
-    prebuilt = reader.mapping(section.get("prebuilt") or {}, "prebuilt")
-    commands = reader.mapping(section.get("hooks") or {}, "hooks", hooks)
+    top = reader.section(document, "the file", ("platform", "boot"))
+    section = reader.section(top.get("platform"), "platform", _KEYS)
+    boot = reader.section(top.get("boot"), "boot", ("known",))
+    prebuilt = reader.section(section.get("prebuilt"), "prebuilt")
+    commands = reader.section(section.get("hooks"), "hooks", hooks)
     complete = section.get("complete")
     return Config(
         path=path,
@@ -70,6 +90,8 @@ def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
         complete=None if complete is None else tuple(one.strip("/") for one in reader.words(complete, "complete")),
         prebuilt={name.strip("/"): path.parent / reader.word(file, name) for name, file in prebuilt.items()},
         hooks={name: reader.command(command, name) for name, command in commands.items()},
+        known=reader.known(section.get("known")),
+        boot_known=reader.known(boot.get("known")),
     )
 
 
@@ -85,11 +107,10 @@ def _read(path: Path) -> bytes:
 
 
 def _shown(value: object) -> str:
-    """Return how a message shows a value: aliases make a short file hold lists that no screen could."""
+    """Return how a message shows a node's value: aliases make a short file hold lists that no screen could."""
     if isinstance(value, str):
         return repr(value) if len(value) <= _LONGEST_SHOWN else f"{value[:_LONGEST_SHOWN]!r}..."
-    kind = "list" if isinstance(value, list) else "mapping"
-    return f"a {kind}" if value else f"an empty {kind}"
+    return "an empty list or mapping" if not value else "a list or mapping"
 
 
 class _Reader:
@@ -98,45 +119,85 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def mapping(self, value: object, name: str, known: tuple[str, ...] | None = None) -> dict[str, object]:
-        """Return a mapping with string keys, all of them known ones."""
-        if not isinstance(value, dict):
-            raise self._wrong(name, "a mapping", value)
-        for key in value:
-            if not isinstance(key, str):
-                raise self._wrong(f"a key of {name}", "a word", key)
+    def section(self, node: "Node | None", name: str, known: tuple[str, ...] | None = None) -> "dict[str, Node]":
+        """Return a mapping with words as keys, all of them known ones and none twice; nothing is an empty one."""
+        return {} if node is None or not node.value else self.mapping(node, name, known)
+
+    def mapping(self, node: "Node", name: str, known: tuple[str, ...] | None = None) -> "dict[str, Node]":
+        """Return a mapping with words as keys, all of them known ones and none twice."""
+        from yaml import MappingNode  # noqa: PLC0415 - as above
+
+        if not isinstance(node, MappingNode):
+            raise self._wrong(name, "a mapping", node)
+        found: dict[str, Node] = {}
+        for key_node, value in node.value:
+            key = self.word(key_node, f"a key of {name}")
             if known is not None and key not in known:
                 near = nearest(key, known)
                 hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
-                raise InputError(f"unknown key {_shown(key)} in {name}", where=str(self._path), hint=hint)
-        return value
+                raise InputError(f"unknown key {_shown(key)} in {name}", where=self._where(key_node), hint=hint)
+            if key in found:
+                raise InputError(f"{_shown(key)} is in {name} twice", where=self._where(key_node))
+            found[key] = value
+        return found
 
-    def words(self, value: object, name: str) -> tuple[str, ...]:
+    def items(self, node: "Node", name: str) -> "list[Node]":
+        """Return the nodes of a list."""
+        from yaml import SequenceNode  # noqa: PLC0415 - as above
+
+        if not isinstance(node, SequenceNode):
+            raise self._wrong(name, "a list", node)
+        return list(node.value)
+
+    def words(self, node: "Node", name: str) -> tuple[str, ...]:
         """Return a list of strings."""
-        if not isinstance(value, list):
-            raise self._wrong(name, "a list", value)
-        return tuple(self.word(item, name) for item in value)
+        return tuple(self.word(item, name) for item in self.items(node, name))
 
-    def command(self, value: object, name: str) -> tuple[str, ...]:
+    def command(self, node: "Node", name: str) -> tuple[str, ...]:
         """Return a list of strings that starts with a program."""
-        words = self.words(value, name)
+        words = self.words(node, name)
         if not words:
-            raise self._wrong(name, "a program and its arguments", value)
+            raise self._wrong(name, "a program and its arguments", node)
         return words
 
-    def count(self, value: object, name: str) -> int | None:
+    def count(self, node: "Node | None", name: str) -> int | None:
         """Return a number of at least 1, or None when there is none."""
-        if value is None:
+        if node is None:
             return None
-        if not isinstance(value, str) or _NUMBER.fullmatch(value) is None:
-            raise self._wrong(name, "a number", value)
-        return int(value)
+        if not isinstance(node.value, str) or _NUMBER.fullmatch(node.value) is None:
+            raise self._wrong(name, "a number", node)
+        return int(node.value)
 
-    def word(self, value: object, name: str) -> str:
+    def word(self, node: "Node", name: str) -> str:
         """Return a string."""
-        if not isinstance(value, str) or not value:
-            raise self._wrong(name, "a word", value)
-        return value
+        if not isinstance(node.value, str) or not node.value:
+            raise self._wrong(name, "a word", node)
+        return str(node.value)
 
-    def _wrong(self, name: str, expected: str, value: object) -> InputError:
-        return InputError(f"{name}: expected {expected}, found {_shown(value)}", where=str(self._path))
+    def known(self, node: "Node | None") -> tuple[Known, ...]:
+        """Return the warnings that are known."""
+        if node is None or not node.value:
+            return ()
+        entries = self.items(node, "known")
+        if len(entries) > _MOST_KNOWN:
+            raise InputError(f"known: {len(entries):,} entries; {_MOST_KNOWN:,} are the most", where=self._where(node))
+        return tuple(map(self._known, entries))
+
+    def _known(self, entry: "Node") -> Known:
+        parts = self.mapping(entry, "an entry of known", ("code", "path", "reason"))
+        for part in ("code", "path"):
+            if part not in parts:
+                raise InputError(f"an entry of known lacks its {part}", where=self._where(entry))
+        code = self.word(parts["code"], "code")
+        if code not in CAN_BE_KNOWN:
+            hint = "docs/lint.md explains the codes; errors are never quiet"
+            raise InputError(f"code: {_shown(code)} is no warning", where=self._where(parts["code"]), hint=hint)
+        if "reason" in parts:
+            self.word(parts["reason"], "reason")
+        return Known(code, self.word(parts["path"], "path").strip("/"), self._where(entry))
+
+    def _where(self, node: "Node") -> str:
+        return f"{self._path}:{node.start_mark.line + 1}"
+
+    def _wrong(self, name: str, expected: str, node: "Node") -> InputError:
+        return InputError(f"{name}: expected {expected}, found {_shown(node.value)}", where=self._where(node))

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from imagekit.boot.mac_address import mac_address
 from imagekit.errors import InputError, nearest
+from imagekit.marks import first_mark
 
 SMARTOS_KEYS = (
     "admin_ip",
@@ -132,15 +133,14 @@ def _parse(data: bytes, where: str) -> dict[str, object]:
     if len(data) > LARGEST:
         raise InputError(f"more than {LARGEST:,} bytes are no file of answers", where=where)
     hint = "setup would ignore the whole file in silence"
+    if (mark := first_mark(data)) is not None:
+        raise InputError(f"not valid JSON: {mark[1]}", where=f"{where}:{mark[0]}:1", hint=hint)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         before = data[: error.start].split(b"\n")
         place = f"{where}:{len(before)}:{len(before[-1]) + 1}"
         raise InputError(f"not UTF-8: byte {data[error.start]:#04x}", where=place, hint=hint) from None
-    if text.startswith("\ufeff"):
-        what = "not valid JSON: a byte order mark at the start of the file"
-        raise InputError(what, where=f"{where}:1:1", hint="save it as plain UTF-8; " + hint)
     repeated: list[str] = []
 
     def collect(pairs: list[tuple[str, object]]) -> dict[str, object]:

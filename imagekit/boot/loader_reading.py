@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, LONGEST, RESERVED, TRANSIENT, is_of_module
+from imagekit.marks import mark_at
 
 _MORE_FILES = "loader_conf_files"
 _CHUNK = 80
@@ -32,7 +33,6 @@ _LINE = re.compile(
     re.VERBOSE | re.DOTALL,
 )
 _ASSIGNMENT = re.compile(rf"[ \t]*{_NAME}[ \t]*(?P<sign>=[ \t]*)?(?P<rest>.*)", re.DOTALL)
-_MERGE = re.compile(r"(<{7}|\|{7}|={7}|>{7})( |\r?\Z)")
 _ENVIRONMENT = {"ISADIR": "amd64"}
 """What the loader sets by itself, and files use."""
 
@@ -233,12 +233,8 @@ def _bad_definition(value: str) -> str:
 
 def _syntax_error(line: str) -> str:
     """Return what is wrong with a line that is no assignment."""
-    if line.startswith("\xef\xbb\xbf"):
-        return "a byte order mark at the start of the file (save it as plain UTF-8)"
-    if line.startswith(("\xff\xfe", "\xfe\xff")):
-        return "UTF-16 (save it as plain UTF-8)"
-    if _MERGE.match(line):
-        return "a marker of an unfinished merge"
+    if (mark := mark_at(line)) is not None:
+        return mark
     if line.endswith("\r") and _LINE.fullmatch(line.rstrip("\r")):
         return "a carriage return"
     match = _ASSIGNMENT.fullmatch(line)

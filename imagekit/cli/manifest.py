@@ -11,12 +11,17 @@ _OUTPUT = click.option(
     "-o", "--output", type=options.FILE, metavar="FILE", help="Where to write it; - is standard output, the default."
 )
 
+_CONFIG = click.option("--config", type=options.FILE, metavar="FILE", help="Configuration, for the warnings that are "
+                       "known.  [default: imagekit.yaml in the current folder]")  # fmt: skip
+
 
 @click.command("combine")
 @_PATHS
 @_OUTPUT
 @click.option("--strict", is_flag=True, help="Refuse manifests that contradict each other.")
-def combine(paths: tuple[Path, ...], output: Path | None, strict: bool) -> None:
+@_CONFIG
+@click.option("-v", "--verbose", is_flag=True, help="List all warnings, not the first of each code.")
+def combine(paths: tuple[Path, ...], output: Path | None, strict: bool, config: Path | None, verbose: bool) -> None:
     """Print many manifests as one: sorted, each path once.
 
     It is what `build_manifest DIR | sorter` prints in a smartos-live workspace, byte for byte. Of several lines with
@@ -28,11 +33,16 @@ def combine(paths: tuple[Path, ...], output: Path | None, strict: bool) -> None:
       imagekit manifest combine --strict a.manifest b.manifest
     """
     from imagekit.manifest.combine import combine as combine_directives  # noqa: PLC0415 - keeps --help quick
+    from imagekit.manifest.findings import grouped  # noqa: PLC0415
+    from imagekit.manifest.known import set_apart  # noqa: PLC0415
     from imagekit.manifest.sources import read_manifests, workspace_manifests  # noqa: PLC0415
+    from imagekit.platform.request import find_config  # noqa: PLC0415
 
     chosen = paths or workspace_manifests(Path(), ["manifest.d"])
     combined = combine_directives(read_manifests(chosen), strict=strict)
-    options.warn(f"{finding.where}: {finding.message}" for finding in combined.findings)
+    sorting = set_apart(combined.findings, find_config(Path(), config).known)
+    listed = [finding.brief for finding in sorting.new] if verbose else grouped(sorting.new)
+    options.warn([*listed, *sorting.remarks()])
     _write(combined.text, output)
 
 
@@ -41,9 +51,19 @@ def combine(paths: tuple[Path, ...], output: Path | None, strict: bool) -> None:
 @click.option("-p", "--proto", "protos", type=options.FOLDER, multiple=True, metavar="DIR", help="Where etc/passwd and "
               "etc/group say which owners there are.  [default: the accounts of a stock SmartOS]")  # fmt: skip
 @click.option("--strict", is_flag=True, help="Fail on warnings too.")
+@_CONFIG
+@click.option("-v", "--verbose", is_flag=True, help="List all warnings, not the first of each code; known ones, too.")
 @options.as_json
 @click.pass_context
-def lint(ctx: click.Context, paths: tuple[Path, ...], protos: tuple[Path, ...], strict: bool, as_json: bool) -> None:
+def lint(
+    ctx: click.Context,
+    paths: tuple[Path, ...],
+    protos: tuple[Path, ...],
+    strict: bool,
+    config: Path | None,
+    verbose: bool,
+    as_json: bool,
+) -> None:
     """Check manifests that make one image together.
 
     Prints FILE:LINE: CODE SEVERITY: MESSAGE for each finding; docs/lint.md explains the codes. Exit status 1 for errors
@@ -52,17 +72,26 @@ def lint(ctx: click.Context, paths: tuple[Path, ...], protos: tuple[Path, ...], 
     \b
       f usr/bin/odd 0044 root bin   # imagekit: allow M104 the tests need an unreadable file
     """
-    from imagekit.manifest.accounts import read_accounts  # noqa: PLC0415 - keeps --help quick
+    from imagekit.manifest import report  # noqa: PLC0415 - keeps --help quick
+    from imagekit.manifest.accounts import read_accounts  # noqa: PLC0415
     from imagekit.manifest.findings import as_document, summary  # noqa: PLC0415
+    from imagekit.manifest.known import OF_LINT, set_apart  # noqa: PLC0415
     from imagekit.manifest.lint import lint as find  # noqa: PLC0415
     from imagekit.manifest.sources import parse_files, workspace_manifests  # noqa: PLC0415
+    from imagekit.platform.request import find_config  # noqa: PLC0415
 
     files = parse_files(paths or workspace_manifests(Path(), ["manifest.d"]))
-    findings = find(files, read_accounts(protos) if protos else None)
+    found = find(files, read_accounts(protos) if protos else None)
+    # What is known of a workspace may be missing in a few of its manifests.
+    sorting = set_apart(found, find_config(Path(), config).known, () if paths else OF_LINT)
+    findings = sorting.new
     if as_json:
-        options.print_json(as_document(findings))
+        known = {"known": len(sorting.known), "stale": sorting.stale}
+        options.print_json({**as_document(findings), **known})
     else:
-        options.print_lines([*map(str, findings), *summary(findings)])
+        *table, counts = summary(findings)
+        listed = map(str, found) if verbose else map(str, findings) if strict else report.short(findings)
+        options.print_lines([*listed, *sorting.stale, *table, counts + report.known_count(len(sorting.known))])
     if any(finding.severity == "error" or strict for finding in findings):
         ctx.exit(1)
 

@@ -55,9 +55,9 @@ def command(
     options.warn(outdated(sources))
     directives = read_manifests(sources)
     areas = protos or workspace_protos(root)
-    found = checks.check(
-        directives, areas, find_config(root, config), root, complete=complete, modes=modes, is_any=bool(manifests)
-    )
+    configured = find_config(root, config)
+    found = checks.check(directives, areas, configured, root, complete=complete, modes=modes, is_any=bool(manifests))
+    found = checks.without_known(found, configured, is_any=bool(manifests))
     done = None
     if content:
         found, done = report.add_sums(found)

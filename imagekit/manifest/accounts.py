@@ -8,6 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from imagekit.errors import InputError
+from imagekit.marks import mark_at
 
 LARGEST_ID = 2**31 - 1
 """illumos' MAXUID: uid_t is unsigned, but ids above this one are refused."""
@@ -41,10 +42,8 @@ def _parse(text: str, kind: str, where: str, problems: list[str]) -> dict[str, i
         if not line.strip() or line[0] in "+-#":
             continue
         fields = line.split(":")
-        if line[0] == "\ufeff":
-            problems.append(f"{where}:{number}: found a byte order mark: save the file as plain UTF-8")
-        elif line[:7] in {"<<<<<<<", "|||||||", "=======", ">>>>>>>"}:
-            problems.append(f"{where}:{number}: found a marker of an unfinished merge: {line[:7]}")
+        if (mark := mark_at(line)) is not None:
+            problems.append(f"{where}:{number}: found {mark}")
         elif len(fields) != _FIELDS[kind]:
             problems.append(f"{where}:{number}: found {len(fields)} fields, expected {_FIELDS[kind]}, as in {kind}(5)")
         elif not fields[0]:

@@ -53,6 +53,7 @@ CODES: dict[str, tuple[Severity, str]] = {
     "M410": ("error", "no usable accounts"),
     "M411": ("error", "no platform can be made of it"),
     "M412": ("warning", "nothing to check below a path that has to be complete"),
+    "M413": ("warning", "sources that gitstatus.json does not name"),
 }
 """The severity and the title of every code."""
 

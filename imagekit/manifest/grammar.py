@@ -18,10 +18,14 @@ from dataclasses import dataclass
 from typing import Literal, cast
 
 from imagekit.errors import InputError
+from imagekit.marks import mark_at
 
 Kind = Literal["f", "d", "s", "h"]
 
 KIND_NAMES: dict[str, str] = {"f": "file", "d": "directory", "s": "symbolic link", "h": "hard link"}
+
+LONGEST_LINE = 1 << 16
+"""Characters: many times what two paths of 1,023 bytes and a comment take."""
 
 _BLANK = re.compile(r"[ \t]+")
 _COMMENT = re.compile(r"(?:^|[ \t])#")
@@ -122,10 +126,8 @@ def split_comment(line: str) -> tuple[str, str]:
 def _trouble(fields: list[str]) -> str:
     """Say what is wrong with the fields of a line that is no directive."""
     kind = fields[0]
-    if kind[0] == "\ufeff":
-        return "found a byte order mark, expected a line that starts without: save the file as plain UTF-8"
-    if kind[:7] in {"<<<<<<<", "|||||||", "=======", ">>>>>>>"}:
-        return f"found {kind[:7]}, a marker of an unfinished merge: choose between its sides, and take the markers out"
+    if (mark := mark_at(kind)) is not None:
+        return f"found {mark}"
     if kind not in KIND_NAMES:
         return f"found {kind!r} as kind, expected f, d, s or h"
     if kind in "sh":
@@ -167,13 +169,18 @@ def _directive(fields: list[str], text: str, file: str, line: int) -> Directive 
 def parse(text: str, file: str) -> Parsed:
     """Read the text of a manifest; `file` is its name for messages.  Bad lines are among the result, not an error."""
     result = Parsed(file, [], [], [])
-    if text[:2] == "\udcff\udcfe":
-        result.bad.append(BadLine("found UTF-16, expected UTF-8: save the file as plain UTF-8", "", file, 1))
+    if (mark := mark_at(text[:2])) is not None and "\0" in text:
+        # Of UTF-16 every line would be a bad one.
+        result.bad.append(BadLine(f"found {mark}", "", file, 1))
         return result
     suspicious = _CONTROL.search(text) is not None
     for number, raw in enumerate(text.split("\n"), 1):
         line = raw.strip(" \t\r")
         if not line:
+            continue
+        if len(line) > LONGEST_LINE:
+            what = f"found a line of {len(line):,} characters, expected at most {LONGEST_LINE:,}"
+            result.bad.append(BadLine(what, line[:80], file, number))
             continue
         body = line
         if "#" in line:

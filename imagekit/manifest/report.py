@@ -21,10 +21,10 @@ def add_sums(found: Verification) -> tuple[Verification, list[Sum]]:
 def lines(found: Verification, *, verbose: bool = False, unshipped: bool = False) -> Iterator[str]:
     """Yield the findings, what was asked for besides, and a summary; notes and suppliers only when `verbose`."""
     if verbose:
-        yield from map(str, found.findings)
+        yield from map(str, in_order([*found.findings, *found.known]))
     else:
-        yield from (str(finding) for finding in found.findings if finding.severity == "error")
-        yield from _warnings([finding for finding in found.findings if finding.severity == "warning"])
+        yield from short(found.findings)
+    yield from found.stale
     if verbose:
         yield from (f"{path}: from {proto}" for path, proto in found.suppliers.items())
     if unshipped:
@@ -36,14 +36,23 @@ def lines(found: Verification, *, verbose: bool = False, unshipped: bool = False
     if not found.is_good:
         fatal = len(found.fatal)
         verdict += f"; {fatal or 'none'} of the errors keep{'' if fatal > 1 else 's'} an image from being made"
-    yield verdict
+    yield verdict + known_count(len(found.known))
 
 
-def _warnings(findings: Sequence[Finding]) -> Iterator[str]:
-    """Yield a line a code, so that a new warning is seen among known ones."""
-    for code in dict.fromkeys(finding.code for finding in findings):
-        same = [finding for finding in findings if finding.code == code]
+def short(findings: Sequence[Finding]) -> Iterator[str]:
+    """Yield all errors, and of warnings a line a code, so that a new one is seen."""
+    yield from (str(finding) for finding in findings if finding.severity == "error")
+    warnings: dict[str, list[Finding]] = {}
+    for finding in findings:
+        if finding.severity == "warning":
+            warnings.setdefault(finding.code, []).append(finding)
+    for code, same in warnings.items():
         yield str(same[0]) + (f" (and {len(same) - 1:,} more of {code}; -v lists all)" if len(same) > 1 else "")
+
+
+def known_count(count: int) -> str:
+    """Return what stands behind the counts of findings when there are known ones."""
+    return f"; {count:,} known warning{'' if count == 1 else 's'}" if count else ""
 
 
 def document(found: Verification, done: Sequence[Sum] | None = None) -> dict[str, object]:
@@ -52,6 +61,8 @@ def document(found: Verification, done: Sequence[Sum] | None = None) -> dict[str
         "good": found.is_good,
         **as_document(found.findings),
         "fatal": len(found.fatal),
+        "known": len(found.known),
+        "stale": list(found.stale),
         "suppliers": {path: str(proto) for path, proto in found.suppliers.items()},
         "unshipped": list(found.unshipped),
     }

@@ -9,6 +9,9 @@ from imagekit.errors import InputError
 from imagekit.manifest.grammar import Directive, Parsed, parse, refuse_bad_lines
 
 STANDARD_INPUT = Path("-")
+LARGEST = 256 << 20
+"""Bytes of the longest manifest that is read; that of SmartOS has 1.3 million."""
+
 MANIFESTS = ("manifest.gen", "manifest.d")
 """What the platform's manifest is called in a smartos-live workspace."""
 
@@ -51,17 +54,25 @@ def _folder_files(folder: Path) -> list[Path]:
 def read_text(file: Path) -> str:
     """Return the text of a manifest; bytes that are not UTF-8 become surrogate escapes.  "-" is standard input."""
     try:
-        data = sys.stdin.buffer.read() if file == STANDARD_INPUT else file.read_bytes()
+        if file == STANDARD_INPUT:
+            data = sys.stdin.buffer.read(LARGEST + 1)
+        else:
+            with file.open("rb") as opened:
+                data = opened.read(LARGEST + 1)
     except OSError as error:
         raise InputError(f"cannot read the manifest: {error.strerror}", where=str(file)) from error
+    if len(data) > LARGEST:
+        raise InputError(f"not a manifest: it has more than {LARGEST:,} bytes", where=_name(file))
     return data.decode("utf-8", "surrogateescape")
 
 
 def parse_files(paths: Iterable[Path]) -> list[Parsed]:
     """Parse all files that `paths` name; bad lines are among the results."""
-    return [
-        parse(read_text(file), "<stdin>" if file == STANDARD_INPUT else str(file)) for file in manifest_files(paths)
-    ]
+    return [parse(read_text(file), _name(file)) for file in manifest_files(paths)]
+
+
+def _name(file: Path) -> str:
+    return "<stdin>" if file == STANDARD_INPUT else str(file)
 
 
 def read_manifests(paths: Iterable[Path]) -> list[Directive]:

@@ -22,6 +22,7 @@ class Verification:
     `findings` are in the order of the manifest's lines.  `unshipped` are the files (and links) of the proto areas that
     no manifest ships, outside the complete prefixes; `suppliers` says which proto area each shipped file comes from.
     `tree` is as much of the image as could be made, `complete` the prefixes below which all has to be shipped.
+    `known` are the warnings that imagekit.yaml names, `stale` says which of those it names are no more.
     """
 
     findings: tuple[Finding, ...]
@@ -29,6 +30,8 @@ class Verification:
     suppliers: Mapping[str, Path]
     tree: Tree
     complete: tuple[str, ...] = ()
+    known: tuple[Finding, ...] = ()
+    stale: tuple[str, ...] = ()
 
     @property
     def is_good(self) -> bool:

@@ -11,6 +11,7 @@ from imagekit.files.kept import others_in
 from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import folder, tar
+from imagekit.manifest.known import OF_BUILDS
 from imagekit.platform.fixups import put_file
 from imagekit.platform.request import Inputs, Request, find_inputs
 from imagekit.platform.tarball import entries_data, shipped_tree
@@ -19,6 +20,7 @@ from imagekit.tree import File, Tree
 
 VERSION = "etc/version/boot"
 FOLDER = "proto.boot"
+OF_BOOT = OF_BUILDS - {"M413"}
 MANIFESTS = ("boot.manifest.gen", "boot.manifest.d")
 
 
@@ -77,7 +79,8 @@ def plan(request: Request) -> Plan:
     """Decide everything about the boot files; raise InputError for all that does not fit."""
     inputs = find_inputs(request, MANIFESTS)
     time = build_time(inputs.stamp)
-    tree, warnings = shipped_tree(inputs.manifests, inputs.protos, time=time, strict=request.strict)
+    known = inputs.config.boot_known
+    tree, warnings = shipped_tree(inputs.manifests, inputs.protos, time=time, known=known, judged=OF_BOOT)
     put_file(tree, VERSION, Bytes(f"{inputs.stamp.text}\n".encode(), "build stamp"), time=time)
     lost = others_in(request.root / FOLDER, {entry.path for entry in tree}, "goes")
     return Plan(inputs=inputs, tree=tree, warnings=(*inputs.warnings, *warnings, *lost))

@@ -6,6 +6,7 @@ import shlex
 from pathlib import Path
 
 from imagekit.errors import InputError
+from imagekit.marks import refuse_marks
 
 NAME = "build.env"
 _PASSWORD = "PLATFORM_PASSWORD"  # noqa: S105 - a variable's name
@@ -40,8 +41,10 @@ def platform_password(root: Path) -> str | None:
 
 def _lines(file: Path) -> list[str]:
     try:
-        return file.read_text("utf-8", "replace").split("\n")
+        data = file.read_bytes()
     except FileNotFoundError:
         return []
     except OSError as error:
         raise InputError(f"cannot read: {error.strerror}", where=str(file)) from error
+    refuse_marks(data, str(file))
+    return data.decode("utf-8", "replace").split("\n")

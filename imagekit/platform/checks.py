@@ -13,6 +13,7 @@ from imagekit.content import Bytes
 from imagekit.errors import ImagekitError, InputError
 from imagekit.manifest.findings import Finding, Severity, in_order, is_below
 from imagekit.manifest.grammar import Directive
+from imagekit.manifest.known import OF_VERIFY, set_apart
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.verify import Verification, verify
 from imagekit.platform import password
@@ -20,6 +21,7 @@ from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import plan_hooks, put_prebuilt
 from imagekit.platform.images import split_images
 from imagekit.platform.layout import BUILD_VERSION, IMAGE_KERNEL, RELEASE, SHADOW
+from imagekit.platform.versions import git_status
 from imagekit.tree import File, Tree
 
 EXPECTED = ("usr/share/lib/zoneinfo", "platform/i86pc/ucode/AuthenticAMD", "platform/i86pc/ucode/GenuineIntel")
@@ -68,8 +70,15 @@ def check(
     found = verify_platform(directives, protos, config, complete=complete, expected=expected, modes=modes)
     if found.fatal:
         return found
-    more = platform_findings(found.tree, config, root)
+    more = [*platform_findings(found.tree, config, root), *git_status(root, 0)[1]]
     return replace(found, findings=tuple(in_order([*found.findings, *more])))
+
+
+def without_known(found: Verification, config: Config, *, is_any: bool = False) -> Verification:
+    """Take out the warnings that are known; of a manifest for something else (`is_any`, as above) nothing is stale."""
+    is_whole = not is_any or IMAGE_KERNEL in found.tree
+    sorting = set_apart(found.findings, config.known, OF_VERIFY if is_whole and not found.fatal else ())
+    return replace(found, findings=tuple(sorting.new), known=tuple(sorting.known), stale=tuple(sorting.stale))
 
 
 def complete_paths(config: Config, protos: Sequence[Path]) -> list[str]:

@@ -12,6 +12,7 @@ from imagekit.files.kept import others_in
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.manifest.accounts import read_accounts
 from imagekit.manifest.findings import Finding, FindingsError, grouped, is_fatal
+from imagekit.manifest.known import OF_BUILDS, set_apart
 from imagekit.manifest.lint import lint
 from imagekit.manifest.sources import parse_files, read_manifests
 from imagekit.platform import password, versions
@@ -127,11 +128,11 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
     if chosen is not None:
         password.check_password(chosen)
     time = build_time(inputs.stamp)
-    tree, warnings = _resolve(inputs, time, strict=request.strict)
+    git_status, git_findings = versions.git_status(inputs.root, time)
+    tree, warnings = _resolve(inputs, time, git_findings, strict=request.strict)
     steps, hook_warnings = plan_hooks(inputs.config, inputs.root)
     put_prebuilt(tree, steps, time)
     root_password, password_warnings = _set_password(tree, chosen, inputs)
-    git_status, git_warnings = versions.git_status(inputs.root, time)
     put_file(tree, BUILD_VERSION, Bytes(git_status.encode(), "git state"), time=time)
     release = versions.release_text(inputs.stamp, git_status, time)
     put_file(tree, RELEASE, Bytes(release.encode(), "generated /etc/release"), time=time)
@@ -142,7 +143,7 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
         fit=request.fit,
     )
     images = plan_images(tree, sizes, time)
-    every = [*inputs.warnings, *warnings, *hook_warnings, *password_warnings, *git_warnings, *images.warnings]
+    every = [*inputs.warnings, *warnings, *hook_warnings, *password_warnings, *images.warnings]
     every += others_in(inputs.output / inputs.name("platform"), PLATFORM_FILES, "stays")
     every += growth("/usr", images.usr, sizes.usr)
     if request.strict and images.warnings:
@@ -161,21 +162,27 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
     )
 
 
-def _resolve(inputs: Inputs, time: int, *, strict: bool) -> tuple[Tree, list[str]]:
-    """Return the tree that the manifest describes, checked against the proto areas in the same go."""
+def _resolve(inputs: Inputs, time: int, more: Sequence[Finding], *, strict: bool) -> tuple[Tree, list[str]]:
+    """Return the tree that the manifest describes, checked against the proto areas in the same go, and warnings.
+
+    `more` are further warnings, `known` ones of which are not news either.
+    """
     directives = read_manifests(inputs.manifests)
     verified = verify_platform(directives, inputs.protos, inputs.config, mtime=time)
-    findings = [*verified.findings, *(_lint(inputs) if strict else ())]
+    findings = dict.fromkeys([*verified.findings, *(_lint(inputs) if strict else ())])
+    sorting = set_apart([*findings, *more], inputs.config.known, OF_BUILDS)
     fatal: list[Finding] = []
     others: list[Finding] = []
-    for finding in dict.fromkeys(findings):
+    for finding in sorting.new:
         if finding.severity == "note":
+            continue
+        if finding in more:
             continue
         (fatal if strict or is_fatal(finding, verified.complete) else others).append(finding)
     if fatal:
         hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
         raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
-    return verified.tree, grouped(others)
+    return verified.tree, [*grouped(others), *(one.brief for one in more if one in sorting.new), *sorting.remarks()]
 
 
 def _lint(inputs: Inputs) -> list[Finding]:

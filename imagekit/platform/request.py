@@ -11,6 +11,7 @@ from imagekit.errors import InputError
 from imagekit.formats.gzip import Level
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.sources import MANIFESTS, outdated, workspace_manifests, workspace_protos
+from imagekit.marks import refuse_marks
 from imagekit.platform.hooks import NAMES
 
 
@@ -131,8 +132,9 @@ def proto_stamp(protos: Sequence[Path]) -> Stamp | None:
     for proto in protos:
         file = proto / "buildstamp"
         if file.is_file():
+            text = _first_line(file)
             try:
-                return Stamp(_first_line(file))
+                return Stamp(text)
             except InputError as error:
                 raise error.at(str(file)) from None
     return None
@@ -140,6 +142,8 @@ def proto_stamp(protos: Sequence[Path]) -> Stamp | None:
 
 def _first_line(file: Path) -> str:
     try:
-        return file.read_text("utf-8", "replace").partition("\n")[0].strip()
+        data = file.read_bytes()
     except OSError as error:
         raise InputError(f"cannot read: {error.strerror}", where=str(file)) from error
+    refuse_marks(data, str(file))
+    return data.decode("utf-8", "replace").partition("\n")[0].strip()

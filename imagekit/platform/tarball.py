@@ -1,6 +1,6 @@
 """Tarballs of what a manifest ships, with its owners and modes."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,9 +10,10 @@ from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import gzip, tar
 from imagekit.manifest.findings import grouped
+from imagekit.manifest.known import Known, set_apart
 from imagekit.manifest.resolve import resolve
 from imagekit.manifest.sources import outdated, read_manifests, workspace_manifests, workspace_protos
-from imagekit.platform.request import proto_stamp
+from imagekit.platform.request import find_config, proto_stamp
 from imagekit.product import Product, write_product
 from imagekit.tree import File, HardLink, Symlink, Tree
 
@@ -92,7 +93,8 @@ def plan(request: Request) -> Plan:
     protos = request.protos or workspace_protos(request.root)
     time = build_time(request.stamp or proto_stamp(protos))
     manifests = request.manifests or workspace_manifests(request.root)
-    tree, warnings = shipped_tree(manifests, protos, time=time)
+    # What is known of the platform may be missing in another manifest: nothing is stale.
+    tree, warnings = shipped_tree(manifests, protos, time=time, known=find_config(request.root).known)
     return Plan(
         output=request.output,
         compress=request.output.suffix != ".tar",
@@ -105,11 +107,20 @@ def plan(request: Request) -> Plan:
 
 
 def shipped_tree(
-    manifests: Sequence[Path], protos: Sequence[Path], *, time: int, strict: bool = False
+    manifests: Sequence[Path],
+    protos: Sequence[Path],
+    *,
+    time: int,
+    known: Sequence[Known] = (),
+    judged: Collection[str] = (),
 ) -> tuple[Tree, tuple[str, ...]]:
-    """Return the tree that manifests describe, all of it of the time `time`, and warnings; raise as `resolve` does."""
-    resolution = resolve(read_manifests(manifests), protos, mtime=time, strict=strict)
-    return resolution.tree, tuple(grouped(resolution.warnings))
+    """Return the tree that manifests describe, all of it of the time `time`, and warnings; raise as `resolve` does.
+
+    `known` are the warnings that are no news; of the codes in `judged`, those that are no more are told.
+    """
+    resolution = resolve(read_manifests(manifests), protos, mtime=time)
+    sorting = set_apart(resolution.warnings, known, judged)
+    return resolution.tree, (*grouped(sorting.new), *sorting.remarks())
 
 
 def entries_data(tree: Tree) -> list[dict[str, object]]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from imagekit.clock import Stamp
+from imagekit.manifest.findings import Finding
 
 _REPOSITORIES = (
     ("", "smartos-live"),
@@ -18,22 +19,32 @@ _REPOSITORIES = (
 _TRUST = {"GIT_CONFIG_NOSYSTEM", "GIT_CONFIG_SYSTEM", "GIT_CONFIG_GLOBAL"}
 
 
-def git_status(root: Path, time: int) -> tuple[str, list[str]]:
-    """Return the text of gitstatus.json for a workspace, and warnings; kernel and mdb read this form.
+def git_status(root: Path, time: int) -> tuple[str, list[Finding]]:
+    """Return the text of gitstatus.json for a workspace, and M413 for sources it does not name.
+
+    Kernel and mdb read this form.
 
     `time` (seconds since 1970) stands in for the date of a folder that git knows nothing of.
     """
     records: list[dict[str, str]] = []
-    warnings = [f"{folder}: gitstatus.json leaves out this repository: {why}" for folder, why in _left_out(root)]
+    warnings = [
+        _unnamed(root, folder, f"gitstatus.json leaves out this repository: {why}") for folder, why in _left_out(root)
+    ]
     is_workspace = (root / ".git").exists() or (root / "projects").is_dir()
     for folder, name in _folders(root):
         record = _record(folder, name)
         if record is None:
             if is_workspace:
-                warnings.append(f"{folder}: git knows nothing of it, so the platform will not name its sources")
+                warnings.append(
+                    _unnamed(root, folder, "git knows nothing of it, so the platform will not name its sources")
+                )
             record = {"repo": name, "date": str(time), "warning": "no git metadata available"}
         records.append(record)
     return json.dumps(records, indent=4) + "\n", warnings
+
+
+def _unnamed(root: Path, folder: Path, message: str) -> Finding:
+    return Finding("M413", "warning", message, str(folder.relative_to(root)), str(folder))
 
 
 def _folders(root: Path) -> Iterator[tuple[Path, str]]:

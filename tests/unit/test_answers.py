@@ -144,7 +144,7 @@ def test_pauses_are_left_out_for_true_alone(check, key, value):
         (b'{\n  "admin_ip": "dhcp",\n}\n', "3:1", "not valid JSON: Expecting property name"),
         (b'{"a": 1\n "b": 2}', "2:2", "not valid JSON: Expecting ',' delimiter"),
         (b"", "1:1", "not valid JSON"),
-        (b"\xef\xbb\xbf{}", "1:1", "not valid JSON: a byte order mark at the start of the file"),
+        (b"\xef\xbb\xbf{}", "1:1", "not valid JSON: a byte order mark"),
         (b'{\n "admin_ip":' + b"9" * 5000 + b"}", "2:13", "not valid JSON for answers: a number of 5,000 digits"),
         (b'{"admin_ip":-' + b"9" * 5000 + b"}", "1:13", "not valid JSON for answers"),
         (b'{"admin_ip":1.' + b"9" * 5000 + b"}", "1:13", "not valid JSON for answers"),

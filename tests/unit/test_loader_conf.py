@@ -109,7 +109,7 @@ def test_unquoted_values():
 @pytest.mark.parametrize(
     ("line", "reason"),
     [
-        ('\xef\xbb\xbfx="1"', "a byte order mark at the start of the file"),
+        ('\xef\xbb\xbfx="1"', "a byte order mark (save the file as plain UTF-8)"),
         ("\xff\xfex\0=\0", "UTF-16"),
         ("<<<<<<< ours", "a marker of an unfinished merge"),
         ("=======", "a marker of an unfinished merge"),

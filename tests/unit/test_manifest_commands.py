@@ -48,7 +48,7 @@ def test_combine_prints_or_writes(tmp_path: Path):
     result = run("combine", first, second)
     assert (result.exit_code, result.stdout_bytes) == (0, expected)
     assert result.stderr == (
-        f"imagekit: warning: {second}:1: b is a file 0600 root:sys here, but a file 0644 root:sys in {first}:1\n"
+        f"imagekit: warning: {second}:1: M302: b is a file 0600 root:sys here, but a file 0644 root:sys in {first}:1\n"
     )
     output = tmp_path / "out" / "manifest.gen"
     assert run("combine", tmp_path / "a", second, "-o", output).stdout == ""

@@ -190,7 +190,7 @@ def test_only_a_directory_is_the_root():
     [
         ("\ufefff a 0644 root sys\n", 1, "found a byte order mark"),
         ("\ufeff# head\nf a 0644 root sys\n", 1, "found a byte order mark"),
-        ("\udcff\udcfef\0 \0", 1, "found UTF-16, expected UTF-8"),
+        ("\udcff\udcfef\0 \0", 1, "found UTF-16 (save the file as plain UTF-8)"),
         ("f a 0644 root sys\n<<<<<<< HEAD\nf b 0644 root sys\n", 2, "found <<<<<<<, a marker of an unfinished merge"),
         ("f a 0644 root sys\n=======\n", 2, "found =======, a marker of an unfinished merge"),
         (">>>>>>> 2cf5002 (Keep)\n", 1, "found >>>>>>>, a marker of an unfinished merge"),

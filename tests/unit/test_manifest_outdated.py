@@ -35,11 +35,11 @@ def test_a_manifest_that_is_older_than_its_source(tmp_path: Path, generated: str
 def test_a_repository_that_the_git_state_leaves_out_is_named(tmp_path: Path):
     (tmp_path / "projects/illumos").mkdir(parents=True)
     (tmp_path / "projects/other/.git").mkdir(parents=True)
-    left_out = [line for line in git_status(tmp_path, 0)[1] if "leaves out" in line]
+    left_out = [one.brief for one in git_status(tmp_path, 0)[1] if "leaves out" in one.message]
     assert left_out == [
-        f"{tmp_path}/projects/illumos-extra: gitstatus.json leaves out this repository: it is not here",
+        f"{tmp_path}/projects/illumos-extra: M413: gitstatus.json leaves out this repository: it is not here",
         (
-            f"{tmp_path}/projects/other: gitstatus.json leaves out this repository: "
+            f"{tmp_path}/projects/other: M413: gitstatus.json leaves out this repository: "
             "only illumos, illumos-extra and those in local are looked at"
         ),
     ]

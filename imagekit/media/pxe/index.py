@@ -13,6 +13,7 @@ from imagekit.boot.modules import name_problem
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
 from imagekit.errors import FormatError, ImagekitError, PlanError
+from imagekit.marks import first_mark
 from imagekit.media.pxe.catalog import (
     BOOTFS,
     FORMAT,
@@ -58,6 +59,8 @@ def parse_catalog(text: bytes, where: str) -> Catalog:
     try:
         if len(text) > LARGEST:
             raise ValueError(f"it has {len(text):,} bytes, {LARGEST:,} are the most")  # noqa: TRY301 - one way out
+        if (mark := first_mark(text)) is not None:
+            raise ValueError(f"line {mark[0]} begins with {mark[1]}")  # noqa: TRY301 - one way out
         return _catalog(_object(json.loads(text)))
     except RecursionError:
         raise _error("it is nested too deep", where) from None
