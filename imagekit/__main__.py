@@ -8,38 +8,44 @@ import gc
 import os
 import select
 import sys
+from pathlib import Path
 from typing import TextIO
 
-from imagekit import interrupts
 from imagekit.errors import ImagekitError
+from imagekit.files.ledger import Ledger
+from imagekit.interrupts import Interrupted, Interrupts
 
 
 def main() -> int:
     """Run the command line; return the exit status."""
     gc.set_threshold(500_000)  # a tree of 25,000 entries is no garbage, and looking through it takes time
+    interrupts = Interrupts()
+    ledger = Ledger()
     try:
         interrupts.handle()  # so that a run that is ended from outside removes its temporaries first
-        status = _run()
+        ledger.open()
+        status = _run(ledger)
         interrupts.ignore()
-    except interrupts.Interrupted:
+    except Interrupted:
         interrupts.ignore()
         _lead_nowhere(sys.stdout)  # half a result is none, and whoever should take it may not
         if not _takes_text(sys.stderr):
             _lead_nowhere(sys.stderr)
-        complete, left = _end_outputs()
-        if complete:
-            _say(f"imagekit: interrupted, when this was complete: {', '.join(complete)}")
+        left = _end_outputs(ledger)
+        if complete := ledger.complete():
+            _say(f"imagekit: interrupted, when this was complete: {', '.join(map(str, complete))}")
         else:
             _say("imagekit: interrupted" if left else "imagekit: interrupted; nothing was left behind")
         status = 130
-    _tell_cleared()
+    for what in ledger.cleared():
+        _say(f"imagekit: {what}")
     _finish(sys.stdout)
     _finish(sys.stderr)
     gc.freeze()  # Python ends sooner when it does not look for garbage once more
     return status
 
 
-def _run() -> int:
+def _run(ledger: Ledger) -> int:
     try:
         _use_utf8()
         _open_closed_streams()
@@ -51,13 +57,13 @@ def _run() -> int:
         _say(f"imagekit: {error}")
         if error.hint:
             _say(f"  hint: {error.hint}")
-        _end_outputs()
+        _end_outputs(ledger)
     except BrokenPipeError:  # whoever read it has seen enough
         pass
     except OSError as error:
         place = f"{os.fsdecode(error.filename)}: " if isinstance(error.filename, str | bytes) else ""
         _say(f"imagekit: {place}{error.strerror or error}")
-        _end_outputs()
+        _end_outputs(ledger)
     except SystemExit as error:  # click's way out, when a pipe is broken
         return error.code if isinstance(error.code, int) else 1
     except Exception as error:
@@ -93,22 +99,13 @@ def _open_closed_streams() -> None:
             setattr(sys, name, os.fdopen(os.open(os.devnull, flags), mode, encoding="utf-8"))
 
 
-def _end_outputs() -> tuple[list[str], list[str]]:
-    """Remove what temporaries are left; return the outputs that are complete, and what cannot be removed, said too."""
-    output = sys.modules.get("imagekit.files.output")  # without it there are none
-    if output is None:
-        return [], []
-    complete, left = ([str(path) for path in paths] for paths in output.end_all())
+def _end_outputs(ledger: Ledger) -> list[Path]:
+    """Remove what temporaries are left; return what cannot be removed, said too."""
+    ledger.end()
+    left = ledger.unremovable()
     for path in left:
         _say(f"imagekit: {path}: cannot be removed")
-    return complete, left
-
-
-def _tell_cleared() -> None:
-    """Say what was removed that an earlier run, which was killed, had left."""
-    output = sys.modules.get("imagekit.files.output")
-    for what in output.cleared() if output else ():
-        _say(f"imagekit: {what}")
+    return left
 
 
 def _say(text: str) -> None:

@@ -15,7 +15,7 @@ from typing import Self
 from imagekit import disk
 from imagekit.disk import make_folders_above, remove, remove_empty, reporting_errors, sync_folder
 from imagekit.errors import OutputError
-from imagekit.files import partials, places
+from imagekit.files import ledger, partials, places
 from imagekit.files.kept import keep_others
 from imagekit.interrupts import held
 
@@ -24,6 +24,8 @@ class _Output(ABC):
     """What a run makes or removes: finished and synced, then published, and at the end cleaned up after."""
 
     target: Path
+    appears = True
+    """Whether something is at `target` when it is published."""
     _made_folders: Sequence[Path] = ()
 
     @abstractmethod
@@ -103,7 +105,7 @@ class OutputFile(_Output):
 
     def _publish(self) -> None:
         with self.reporting_errors():
-            put_in_place(self._temporary, self.target)
+            self._temporary.replace(self.target)
         partials.release(self._lock)
         self._lock = None
 
@@ -133,7 +135,7 @@ class OutputLink(_Output):
             self._lock, self._folder = partials.make_folder(self.target)
             link = self._folder / "link"
             link.symlink_to(self._leads_to)
-            put_in_place(link, self.target)
+            link.replace(self.target)
 
     def _discard(self) -> list[Path]:
         left = remove(self._folder) if self._folder else []
@@ -195,10 +197,8 @@ class OutputFolder(_Output):
         """
         with reporting_errors(self.path):
             if not self.target.is_dir():
-                put_in_place(self.place, self.target)
-            elif disk.exchange(self.place, self.target):
-                take_note(self.target)
-            else:
+                self.place.replace(self.target)
+            elif not disk.exchange(self.place, self.target):
                 self._replace()
 
     def _replace(self) -> None:
@@ -207,7 +207,7 @@ class OutputFolder(_Output):
         try:
             self.target.rename(old)
             try:
-                put_in_place(self.place, self.target)
+                self.place.replace(self.target)
             except OSError as error:
                 try:
                     old.rename(self.target)
@@ -232,6 +232,8 @@ class OutputFolder(_Output):
 
 class _Removal(_Output):
     """A file or a folder that goes when all else is in place."""
+
+    appears = False
 
     def __init__(self, target: Path) -> None:
         self.target = target
@@ -262,6 +264,8 @@ class _Removal(_Output):
 class _Scratch(OutputFolder):
     """A folder that is never published."""
 
+    appears = False
+
     def _finish(self) -> None:
         """Do nothing."""
 
@@ -279,11 +283,18 @@ class Outputs:
     Each appears complete or not at all, and none before all are complete.  They appear one after the other, in the
     order in which they were begun, each by a rename of its own.  Interrupts wait until that is done; but when a rename
     fails, or the system goes down, then those before it are new already, and the others old.
+
+    `complete` are those that have appeared, `unremovable` the temporaries that could not be removed, `cleared` a line
+    for each thing that earlier runs had left.  A ledger that is open keeps all three for the end of the program.
     """
 
     def __init__(self) -> None:
+        self.complete: list[Path] = []
+        self.unremovable: list[Path] = []
+        self.cleared: list[str] = []
         self._all: list[_Output] = []
         self._left: dict[Path, list[Path]] = {}
+        ledger.enter(self)
 
     def file(self, path: Path, mode: int = 0o644) -> OutputFile:
         """Open an output; `mode` is what it will have, whatever the umask.
@@ -336,11 +347,17 @@ class Outputs:
             self._all.append(scratch)
         return scratch.place
 
+    def put_in_place(self, temporary: Path, path: Path) -> None:
+        """Rename what is complete in a scratch folder to its name, at once."""
+        with held():
+            temporary.replace(path)
+            self.complete.append(path)
+
     def clear(self, folder: Path) -> None:
-        """Remove all that runs which were killed left in `folder`, whatever it was to become; see `cleared`."""
+        """Remove all that runs which were killed left in `folder`, whatever it was to become."""
         with held():
             for temporary in partials.left_in(folder):
-                _note_cleared(partials.clear(temporary))
+                self._note(partials.clear(temporary))
 
     def _clear(self, target: Path) -> None:
         """Remove what runs that were killed left of the output `target`, or put it back."""
@@ -348,14 +365,17 @@ class Outputs:
             self._left[target.parent] = partials.left_in(target.parent)
         for temporary in self._left[target.parent]:
             if partials.belongs_to(temporary, target):
-                _note_cleared(partials.clear(temporary, target))
+                self._note(partials.clear(temporary, target))
+
+    def _note(self, cleared: str | None) -> None:
+        if cleared:
+            self.cleared.append(cleared)
 
     def _check_apart(self, path: Path, target: Path, *, folder: bool = False) -> None:
         others = [(one.target, isinstance(one, OutputFolder)) for one in self._all if not isinstance(one, _Scratch)]
         places.check_apart(path, target, others, folder=folder)
 
     def __enter__(self) -> Self:
-        _unfinished.append(self)
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_error: object) -> None:
@@ -366,13 +386,15 @@ class Outputs:
                 with held():
                     for output in self._all:
                         output._publish()  # noqa: SLF001
+                        if output.appears:
+                            self.complete.append(output.target)
                     for folder in dict.fromkeys(folder for output in self._all for folder in output.folders()):
                         with reporting_errors(folder):
                             sync_folder(folder)
         finally:
             left = self.discard()
         if left and kind is None:
-            _unremovable.clear()  # now it is told
+            self.unremovable.clear()  # now it is told
             where = ", ".join(map(str, left))
             raise OutputError("all is complete, but this is no longer needed and cannot be removed", where=where)
 
@@ -382,44 +404,5 @@ class Outputs:
         with held():
             while self._all:  # the last first, as the first made the folders above the others
                 left += self._all.pop()._discard()  # noqa: SLF001
-            _unremovable.extend(left)
-            if self in _unfinished:
-                _unfinished.remove(self)
+            self.unremovable += left
         return left
-
-
-_unfinished: list[Outputs] = []
-_complete: list[Path] = []
-_unremovable: list[Path] = []
-_cleared: list[str] = []
-
-
-def put_in_place(temporary: Path, path: Path) -> None:
-    """Rename what is complete to its name, and take note that it is there.  Interrupts should be held meanwhile."""
-    temporary.replace(path)
-    take_note(path)
-
-
-def take_note(path: Path) -> None:
-    """Note that an output is in place."""
-    _complete.append(path)
-
-
-def _note_cleared(what: str | None) -> None:
-    if what:
-        _cleared.append(what)
-
-
-def cleared() -> list[str]:
-    """Return what was done with what earlier runs had left, a line each."""
-    return list(_cleared)
-
-
-def end_all() -> tuple[list[Path], list[Path]]:
-    """Remove the temporaries that are left, as a program ends early.
-
-    Return the outputs that are in place, and what cannot be removed.
-    """
-    for outputs in _unfinished[::-1]:
-        outputs.discard()
-    return [path for path in _complete if os.path.lexists(path)], list(_unremovable)

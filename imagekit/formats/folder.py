@@ -8,8 +8,7 @@ from imagekit import disk
 from imagekit.content import BLOCK_SIZE, Content, DiskFile, data_blocks, is_zero
 from imagekit.disk import reporting_errors
 from imagekit.errors import InputError, PlanError, Problems
-from imagekit.files.output import OutputFolder, Outputs, put_in_place
-from imagekit.interrupts import held
+from imagekit.files.output import OutputFolder, Outputs
 from imagekit.tree import Directory, Entry, File, HardLink, HardLinkError, Special, Symlink, Tree
 
 _SPECIAL = {stat.S_IFBLK: "b", stat.S_IFCHR: "c", stat.S_IFIFO: "p", stat.S_IFSOCK: "s"}
@@ -152,8 +151,8 @@ def extract(tree: Tree, folder: Path, *, keep_set_id: bool = False, skip_special
     with Outputs() as outputs:
         scratch = outputs.scratch(folder.parent)
         _lay_out(tree, scratch, skipped, 0o7777 if keep_set_id else 0o1777)
-        with reporting_errors(folder), held():
-            put_in_place(scratch, folder)
+        with reporting_errors(folder):
+            outputs.put_in_place(scratch, folder)
 
 
 def fill(tree: Tree, output: OutputFolder) -> None:

@@ -3,6 +3,7 @@
 import time as clock
 from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextvars import copy_context
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,7 +55,8 @@ def assemble(plan: "Plan") -> list[Product]:
             root, in_place = images.complete_root(_moved(usr, archive, output), plan.sizes, plan.time), []
         image = root.content("boot_archive")
         with plan.log.step("Writing the boot archive and the platform's tarball"), ThreadPoolExecutor(1) as background:
-            writing = background.submit(_write_archive, archive, image, in_place)
+            # In this context, for it to know when the run is being ended.
+            writing = background.submit(copy_context().run, _write_archive, archive, image, in_place)
             tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
             packed = tar.plan(tree)
             tarball = write_product(

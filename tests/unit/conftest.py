@@ -30,16 +30,18 @@ def open_tmp() -> Iterator[Path]:
 
 
 @pytest.fixture
-def handled(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def handled(monkeypatch: pytest.MonkeyPatch) -> Iterator[interrupts.Interrupts]:
     """Let signals be interrupts during a test; one that is lost comes again with the next signal only."""
     monkeypatch.setattr(interrupts, "_AGAIN", 3600)
     before = {number: signal.getsignal(number) for number in (*interrupts.SIGNALS, signal.SIGALRM)}
     hook = sys.unraisablehook
     for number in before:
         signal.signal(number, signal.SIG_DFL)  # whatever the caller ignores
-    interrupts.handle()
-    yield
-    interrupts.handle()  # for its timer to stop
+    handled = interrupts.Interrupts()
+    handled.handle()
+    yield handled
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    interrupts._handled.set(None)
     sys.unraisablehook = hook
     for number, handler in before.items():
         signal.signal(number, handler)

@@ -1,5 +1,6 @@
 """Folders on disk: what is read from them, and what is laid out in them."""
 
+import contextvars
 import errno
 import os
 import signal
@@ -13,12 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imagekit import interrupts
 from imagekit.content import Bytes, Composite
 from imagekit.errors import ImagekitError, InputError, OutputError, PlanError
-from imagekit.files.output import end_all
+from imagekit.files.ledger import Ledger
 from imagekit.formats import folder
-from imagekit.interrupts import Interrupted
+from imagekit.interrupts import Interrupted, Interrupts
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 
@@ -238,10 +238,16 @@ def test_an_interrupt_comes_behind_the_rename(tmp_path: Path, monkeypatch):
         replace(*arguments)
         signal.raise_signal(signal.SIGINT)
 
+    ledger = Ledger()
+
+    def extract():
+        ledger.open()
+        folder.extract(Tree.of([File(path="f", content=Bytes(b"x"))]), tmp_path / "out")
+
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(Interrupted):
-        folder.extract(Tree.of([File(path="f", content=Bytes(b"x"))]), tmp_path / "out")
-    assert tmp_path / "out" in end_all()[0]
+        contextvars.copy_context().run(extract)
+    assert ledger.complete() == [tmp_path / "out"]
 
 
 def test_what_is_there_is_not_touched(tmp_path: Path):
@@ -398,14 +404,16 @@ def test_directories_get_their_modes_from_the_innermost_on(tmp_path: Path, monke
     assert [name for name in closed if name in "abc"] == ["c", "b", "a"]
 
 
-def test_no_interrupt_comes_while_a_folder_is_put_in_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    put, holds = folder.put_in_place, []
+def test_no_interrupt_comes_while_a_folder_is_put_in_place(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, handled: Interrupts
+):
+    put, holds = Path.replace, []
 
     def watched(*arguments: Path) -> None:
-        holds.append(interrupts._State.holds)
+        holds.append(handled._holds)
         put(*arguments)
 
-    monkeypatch.setattr(folder, "put_in_place", watched)
+    monkeypatch.setattr(Path, "replace", watched)
     folder.extract(Tree.of([Directory(path="d")]), tmp_path / "x")
     assert holds == [1]
-    assert interrupts._State.holds == 0
+    assert handled._holds == 0

@@ -1,6 +1,7 @@
 """Being ended from outside: a run can always be ended, once, and never between two steps."""
 
 import contextlib
+import contextvars
 import os
 import signal
 import subprocess
@@ -61,13 +62,12 @@ def test_an_interrupt_that_was_lost_comes_again_with_the_next_signal(number):
         pass
 
 
-@MARKED
-def test_no_interrupt_comes_when_all_is_over(monkeypatch):
+def test_no_interrupt_comes_when_all_is_over(handled, monkeypatch):
     """As the program ends: the signals are blocked first, and their handlers are taken away only then."""
     calls = []
     monkeypatch.setattr(signal, "pthread_sigmask", lambda how, numbers: calls.append((how, set(numbers))))
     monkeypatch.setattr(signal, "signal", lambda number, handler: calls.append((number, handler)))
-    interrupts.ignore()
+    handled.ignore()
     assert calls[0] == (signal.SIG_BLOCK, {*SIGNALS, signal.SIGALRM})
     assert {*calls[1:]} == {(number, signal.SIG_IGN) for number in (*SIGNALS, signal.SIGALRM)}
     monkeypatch.undo()
@@ -78,9 +78,8 @@ def test_no_interrupt_comes_when_all_is_over(monkeypatch):
 
 
 def test_what_the_caller_ignores_stays_ignored(handled):
-    del handled
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    interrupts.handle()
+    handled.handle()
     os.kill(os.getpid(), signal.SIGHUP)
     assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
 
@@ -101,7 +100,7 @@ def test_other_threads_are_told():
         if expected == "ended":
             with pytest.raises(Interrupted):
                 signal.raise_signal(signal.SIGTERM)
-        thread = threading.Thread(target=work)
+        thread = threading.Thread(target=contextvars.copy_context().run, args=(work,))
         thread.start()
         thread.join()
         assert said.pop() == expected

@@ -15,7 +15,7 @@ import pytest
 from imagekit import disk, interrupts
 from imagekit.disk import remove
 from imagekit.errors import OutputError
-from imagekit.files import output, partials
+from imagekit.files import partials
 from imagekit.files.output import OutputFile, Outputs
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
@@ -478,9 +478,8 @@ def die(*_):
     os.kill(os.getpid(), signal.SIGKILL)
 if where == "between":
     disk.exchange = lambda *_: False
-    import imagekit.files.output
-    put = imagekit.files.output.put_in_place
-    imagekit.files.output.put_in_place = lambda old, new: die() if new.name == "folder" else put(old, new)
+    put = Path.replace
+    Path.replace = lambda old, new: die() if new.name == "folder" else put(old, new)
 elif where == "removing":
     import imagekit.files.output
     imagekit.files.output.remove = die
@@ -500,15 +499,6 @@ def killed(folder, where, code=KILLED):
     return {path.name for path in folder.iterdir()}
 
 
-@pytest.fixture
-def forgotten():
-    """Forget what was removed so far."""
-    output._cleared.clear()
-    yield
-    output._cleared.clear()
-
-
-@pytest.mark.usefixtures("forgotten")
 def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
     left = killed(tmp_path, "writing")
     assert len(left) == 4
@@ -524,10 +514,9 @@ def test_the_next_run_removes_what_a_killed_one_left(tmp_path):
         outputs.file(tmp_path / ("n" * 255))
         outputs.scratch(tmp_path)
     assert set(names(tmp_path)) == others | {"image", "folder", "n" * 255}
-    assert sorted(output.cleared()) == sorted(f"removed what an earlier run left: {tmp_path / name}" for name in left)
+    assert sorted(outputs.cleared) == sorted(f"removed what an earlier run left: {tmp_path / name}" for name in left)
 
 
-@pytest.mark.usefixtures("forgotten")
 def test_an_old_folder_is_put_back_when_a_run_was_killed_between_two_renames(tmp_path):
     with Outputs() as outputs:
         outputs.folder(tmp_path / "folder").file("mine").write(b"old")
@@ -537,13 +526,12 @@ def test_an_old_folder_is_put_back_when_a_run_was_killed_between_two_renames(tmp
         outputs.folder(tmp_path / "folder")
         raise RuntimeError
     assert (tmp_path / "folder/mine").read_bytes() == b"old"
-    assert f"put back what an earlier run had moved away: {tmp_path / 'folder'}" in output.cleared()
+    assert f"put back what an earlier run had moved away: {tmp_path / 'folder'}" in outputs.cleared
     with Outputs() as outputs:
         outputs.clear(tmp_path)
     assert names(tmp_path) == ["folder", "image", "mine"]
 
 
-@pytest.mark.usefixtures("forgotten")
 def test_an_old_folder_goes_when_a_run_was_killed_while_it_removed_it(tmp_path, way):
     with Outputs() as outputs:
         outputs.folder(tmp_path / "folder").file("mine").write(b"old")
@@ -554,10 +542,9 @@ def test_an_old_folder_goes_when_a_run_was_killed_while_it_removed_it(tmp_path, 
         outputs.folder(tmp_path / "folder").file("newer")
     assert [name for name in names(tmp_path) if ".folder" in name] == []
     assert names(tmp_path / "folder") == ["newer"]
-    assert len(output.cleared()) == 1
+    assert len(outputs.cleared) == 1
 
 
-@pytest.mark.usefixtures("forgotten")
 @pytest.mark.parametrize("lasting", [True, False])
 def test_what_another_run_is_making_is_left_alone(tmp_path, lasting):
     """The lock lasts until the output is in place, also when it is complete and waits for others."""
@@ -577,7 +564,7 @@ def test_what_another_run_is_making_is_left_alone(tmp_path, lasting):
             others.clear(tmp_path)
             raise RuntimeError
         assert names(tmp_path) == before
-        assert output.cleared() == []
+        assert others.cleared == []
         if not lasting:
             file._fd = os.open(file._temporary, os.O_RDWR)
     assert names(tmp_path) == ["f", "folder", "image"]
@@ -607,7 +594,6 @@ def test_a_temporary_that_another_run_is_about_to_remove_is_not_used(tmp_path, m
     assert names(tmp_path) == ["f", "folder", "image"]
 
 
-@pytest.mark.usefixtures("forgotten")
 def test_nothing_is_taken_for_left_behind_where_there_are_no_locks(tmp_path, monkeypatch):
     def none(*_arguments):
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
@@ -619,7 +605,7 @@ def test_nothing_is_taken_for_left_behind_where_there_are_no_locks(tmp_path, mon
         outputs.file(tmp_path / "image").write(b"1")
         outputs.folder(tmp_path / "folder").file("f").write(b"1")
     assert names(tmp_path) == sorted([*before, "f", "folder", "image"])
-    assert output.cleared() == []
+    assert outputs.cleared == []
 
 
 def test_what_is_removed_goes_when_all_else_is_there(tmp_path):
@@ -711,7 +697,7 @@ def test_an_interrupt_never_comes_between_outputs(tmp_path, monkeypatch, number)
         outputs.file(tmp_path / "a").write(b"1")
         outputs.file(tmp_path / "b").write(b"2")
     assert names(tmp_path) == ["a", "b"]
-    interrupts.handle()
+    interrupts.Interrupts().handle()
     monkeypatch.setattr(OutputFile, "_discard", interrupting(OutputFile._discard))
     with pytest.raises(interrupts.Interrupted), Outputs() as outputs:
         outputs.file(tmp_path / "c/d").write(b"3")
@@ -733,7 +719,7 @@ def test_an_interrupt_never_comes_between_a_temporary_and_its_note(tmp_path, mon
     monkeypatch.setattr("tempfile.mkstemp", interrupting(__import__("tempfile").mkstemp))
     monkeypatch.setattr("tempfile.mkdtemp", interrupting(__import__("tempfile").mkdtemp))
     for make in (Outputs.file, Outputs.folder, Outputs.scratch):
-        interrupts.handle()
+        interrupts.Interrupts().handle()
         with pytest.raises(interrupts.Interrupted), Outputs() as outputs:
             make(outputs, tmp_path / "x")
     assert names(tmp_path) == []

@@ -238,12 +238,12 @@ class TestRemoving:
             f"imagekit: warning: output-pxe/os/{OLDER} is in no menu, imagekit did not put it there\n"
         )
 
-    @pytest.mark.parametrize("moment", ["output.put_in_place", "publish.put_image", "output.remove"])
+    @pytest.mark.parametrize("moment", ["pathlib.Path.replace", "publish.put_image", "output.remove"])
     def test_what_a_killed_run_left_is_removed_and_said(self, ws, moment):
         """Killed between two renames, while files are written, or while the old platform's files are removed."""
         make(ws, None, platform(ws, OLDER))
         program = (
-            "import os, signal, sys\n"
+            "import os, pathlib, signal, sys\n"
             "from imagekit.files import output\n"
             "from imagekit.__main__ import main\n"
             "from imagekit.media.pxe import publish\n"
@@ -269,15 +269,14 @@ class TestRemoving:
         """It comes when the index is written: from then on, what goes is gone before the run ends."""
         make(ws, None, platform(ws, OLDER))
         program = (
-            "import os, signal, sys\n"
-            "from imagekit.files import output\n"
+            "import os, pathlib, signal, sys\n"
             "from imagekit.__main__ import main\n"
-            "real = output.put_in_place\n"
+            "real = pathlib.Path.replace\n"
             "def put(temporary, path):\n"
             "    real(temporary, path)\n"
             "    if path.name == 'index.json':\n"
             "        os.kill(os.getpid(), signal.SIGINT)\n"
-            "output.put_in_place = put\n"
+            "pathlib.Path.replace = put\n"
             "sys.exit(main())\n"
         )
         command = [sys.executable, "-c", program, "pxe", "--remove", OLDER]
