@@ -12,6 +12,9 @@ Anything else that escapes is a defect of imagekit.
 from collections.abc import Iterable, Sequence
 from typing import Self
 
+_MOST_AT_A_GLANCE = 20
+"""Lines of a list whose head is still seen above it."""
+
 
 class ImagekitError(Exception):
     """A failure that the user can act upon.
@@ -85,13 +88,18 @@ class Problems:
             raise error(alone + only.what, where=only.where, hint=only.hint or hint)
         if self._found:
             lines = [f"{one} ({one.hint})" if one.hint else f"{one}" for one in self._found]
-            raise error(f"{heading}:{listed(lines, most)}", where=where, hint=hint)
+            raise error(f"{heading}:{listed(lines, most=most, again=heading)}", where=where, hint=hint)
 
 
-def listed(lines: Sequence[str], most: int | None = None) -> str:
-    """Return the lines of a list below a message's first line; of more than `most` the first, and how many more."""
-    more = "" if most is None or len(lines) <= most else f"\n  and {len(lines) - most:,} more"
-    return "".join(f"\n  {line}" for line in lines[:most]) + more
+def listed(lines: Sequence[str], *, most: int | None = None, again: str = "") -> str:
+    """Return the lines of a list below a message's first line; of more than `most` the first, and how many more.
+
+    Below a long list, the end of which is all that a terminal shows, the text `again` stands once more.
+    """
+    shown = lines[:most]
+    more = "" if len(shown) == len(lines) else f"\n  and {len(lines) - len(shown):,} more"
+    end = f"\n{again}" if again and len(shown) > _MOST_AT_A_GLANCE else ""
+    return "".join(f"\n  {line}" for line in shown) + more + end
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:

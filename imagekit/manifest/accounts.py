@@ -7,7 +7,7 @@ from functools import cache
 from importlib import resources
 from pathlib import Path
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Problems
 from imagekit.marks import mark_at
 
 LARGEST_ID = 2**31 - 1
@@ -33,7 +33,7 @@ class Accounts:
         return next((name for name, number in self.groups.items() if number == gid), "")
 
 
-def _parse(text: str, kind: str, where: str, problems: list[str]) -> dict[str, int]:
+def _parse(text: str, kind: str, where: str, problems: Problems) -> dict[str, int]:
     """Read passwd or group lines.  Of two lines with one name the first counts, as in the C library."""
     ids: dict[str, int] = {}
     before = len(problems)
@@ -43,26 +43,18 @@ def _parse(text: str, kind: str, where: str, problems: list[str]) -> dict[str, i
             continue
         fields = line.split(":")
         if (mark := mark_at(line)) is not None:
-            problems.append(f"{where}:{number}: found {mark}")
+            problems.add(f"{where}:{number}", f"found {mark}")
         elif len(fields) != _FIELDS[kind]:
-            problems.append(f"{where}:{number}: found {len(fields)} fields, expected {_FIELDS[kind]}, as in {kind}(5)")
+            problems.add(f"{where}:{number}", f"found {len(fields)} fields, expected {_FIELDS[kind]}, as in {kind}(5)")
         elif not fields[0]:
-            problems.append(f"{where}:{number}: found no name, expected one before the first colon")
+            problems.add(f"{where}:{number}", "found no name, expected one before the first colon")
         elif not re.fullmatch("[0-9]{1,10}", fields[2]) or int(fields[2]) > LARGEST_ID:
-            problems.append(f"{where}:{number}: found {fields[2]!r} as id of {fields[0]}, expected 0 to {LARGEST_ID}")
+            problems.add(f"{where}:{number}", f"found {fields[2]!r} as id of {fields[0]}, expected 0 to {LARGEST_ID}")
         else:
             ids.setdefault(fields[0], int(fields[2]))
     if not ids and len(problems) == before:
-        problems.append(f"{where}: found no account, expected {kind}(5) lines")
+        problems.add(where, f"found no account, expected {kind}(5) lines")
     return ids
-
-
-def _raise(problems: Sequence[str]) -> None:
-    if len(problems) == 1:
-        where, _, what = problems[0].partition(": ")
-        raise InputError(what, where=where)
-    if problems:
-        raise InputError("the accounts cannot be read:" + "".join(f"\n  {problem}" for problem in problems))
 
 
 def read_accounts(protos: Sequence[Path]) -> Accounts:
@@ -70,33 +62,33 @@ def read_accounts(protos: Sequence[Path]) -> Accounts:
 
     Raise InputError for all that is missing, unreadable or malformed.
     """
-    problems: list[str] = []
+    problems = Problems()
     found: dict[str, dict[str, int]] = {}
     origins: list[str] = []
     for kind in _FIELDS:
         path = next((file for proto in protos if (file := proto / "etc" / kind).is_file()), None)
         if path is None:
             places = " or ".join(str(proto / "etc" / kind) for proto in protos) or "any proto area"
-            problems.append(f"etc/{kind}: found none, expected {places}: owners' names need it to become numbers")
+            problems.add(f"etc/{kind}", f"found none, expected {places}: owners' names need it to become numbers")
             continue
         try:
             text = path.read_text(encoding="utf-8", errors="surrogateescape")
         except OSError as error:
-            problems.append(f"{path}: cannot read: {error.strerror}")
+            problems.add(str(path), f"cannot read: {error.strerror}")
             continue
         found[kind] = _parse(text, kind, str(path), problems)
         origins.append(str(path))
-    _raise(problems)
+    problems.raise_if_any(InputError, "the accounts cannot be read", alone="")
     return Accounts(found["passwd"], found["group"], " and ".join(origins))
 
 
 @cache
 def smartos_accounts() -> Accounts:
     """Return the accounts of a stock SmartOS image, for checks that have no proto area at hand."""
-    problems: list[str] = []
+    problems = Problems()
     folder = resources.files("imagekit.manifest") / "smartos"
     users, groups = (
         _parse((folder / kind).read_text(encoding="utf-8"), kind, f"smartos/{kind}", problems) for kind in _FIELDS
     )
-    _raise(problems)
+    problems.raise_if_any(InputError, "the accounts cannot be read", alone="")
     return Accounts(users, groups, "the built-in list of SmartOS accounts")

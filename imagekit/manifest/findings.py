@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Literal
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, listed
 from imagekit.manifest.grammar import Directive
 
 Severity = Literal["error", "warning", "note"]
@@ -56,9 +56,6 @@ CODES: dict[str, tuple[Severity, str]] = {
     "M413": ("warning", "sources that gitstatus.json does not name"),
 }
 """The severity and the title of every code."""
-
-MOST_AT_A_GLANCE = 20
-"""Lines of a list whose head is still seen above it."""
 
 _ALLOWANCE = re.compile(r"#[ \t]*imagekit:[ \t]*allow\b[ \t]*(?P<codes>[^ \t]*)[ \t]*(?P<reason>.*)")
 
@@ -124,10 +121,7 @@ class FindingsError(InputError):
             super().__init__(f"{found.code}: {found.message}", where=found.where, hint=hint)
         else:
             head = f"{what}: {len(self.findings)} problems"
-            listing = "".join(f"\n  {found.brief}" for found in self.findings)
-            # The end of a long list is what a terminal shows.
-            again = f"\n{head}" if len(self.findings) > MOST_AT_A_GLANCE else ""
-            super().__init__(f"{head}{listing}{again}", hint=hint)
+            super().__init__(head + listed([found.brief for found in self.findings], again=head), hint=hint)
 
 
 def grouped(findings: Iterable[Finding]) -> list[str]:

@@ -17,7 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Problems
 from imagekit.marks import mark_at
 
 Kind = Literal["f", "d", "s", "h"]
@@ -215,10 +215,7 @@ def format_directive(directive: Directive) -> str:
 
 def refuse_bad_lines(bad: Iterable[BadLine]) -> None:
     """Raise one InputError that lists all bad lines; do nothing when there are none."""
-    lines = list(bad)
-    if len(lines) == 1:
-        raise InputError(lines[0].what, where=lines[0].where)
-    if lines:
-        head = f"{len(lines)} manifest lines cannot be read"
-        listing = "".join(f"\n  {line.where}: {line.what}" for line in lines)
-        raise InputError(f"{head}:{listing}" + (f"\n{head}" if len(lines) > 20 else ""))
+    problems = Problems()
+    for line in bad:
+        problems.add(line.where, line.what)
+    problems.raise_if_any(InputError, f"{len(problems)} manifest lines cannot be read", alone="")

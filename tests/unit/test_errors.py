@@ -45,7 +45,18 @@ def test_many_problems_are_listed_with_their_hints_up_to_a_limit():
     assert error.value.where is None
 
 
+@pytest.mark.parametrize(("count", "says"), [(20, 1), (21, 2)])
+def test_the_heading_of_a_long_list_stands_below_it_too(count, says):
+    problems = Problems()
+    for number in range(count):
+        problems.add(f"/{number}", "is wrong")
+    with pytest.raises(InputError) as error:
+        problems.raise_if_any(InputError, "these are wrong")
+    assert str(error.value).count("these are wrong") == says
+    assert str(error.value).endswith("is wrong" if says == 1 else "\nthese are wrong")
+
+
 @pytest.mark.parametrize(("count", "end"), [(0, ""), (1, "\n  0"), (2, "\n  0\n  1"), (1002, "\n  and 1,000 more")])
 def test_a_list_tells_how_many_it_leaves_out(count, end):
-    assert listed([str(number) for number in range(count)], 2).endswith(end)
+    assert listed([str(number) for number in range(count)], most=2).endswith(end)
     assert listed([str(number) for number in range(count)]).count("\n") == count

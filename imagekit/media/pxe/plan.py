@@ -310,7 +310,7 @@ def _check_others(output: Path, old: Catalog | None, new: Catalog, paths: Iterab
     ]
     if others:
         raise PlanError(
-            f"files that imagekit did not put there would be lost:{listed(sorted(others), _MOST_LISTED)}",
+            f"files that imagekit did not put there would be lost:{listed(sorted(others), most=_MOST_LISTED)}",
             where=str(output),
             hint="move them away first",
         )
