@@ -40,5 +40,7 @@ def command(
     """
     from imagekit.platform import boot_files, request  # noqa: PLC0415 - keeps --help quick
 
-    asked = request.Request(root=root, manifests=manifests, protos=protos, output=output, stamp=stamp, level=level)
+    asked = request.WorkspaceRequest(
+        root=root, manifests=manifests, protos=protos, output=output, stamp=stamp, level=level
+    )
     options.carry_out(boot_files.plan(asked), dry_run=dry_run, as_json=as_json)

@@ -69,7 +69,7 @@ def command(
     """
     from imagekit.platform import build_log, plan, request  # noqa: PLC0415 - keeps --help quick
 
-    asked = request.Request(
+    asked = request.PlatformRequest(
         root=root,
         manifests=manifests,
         protos=protos,

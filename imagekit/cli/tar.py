@@ -47,5 +47,5 @@ def command(
     """
     from imagekit.platform import tarball  # noqa: PLC0415 - keeps --help quick
 
-    request = tarball.Request(output=output, manifests=manifests, protos=protos, stamp=stamp, level=level)
+    request = tarball.TarRequest(output=output, manifests=manifests, protos=protos, stamp=stamp, level=level)
     options.carry_out(tarball.plan(request), dry_run=dry_run, as_json=as_json)

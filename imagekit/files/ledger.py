@@ -3,10 +3,18 @@
 import os
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from imagekit.files.output import Outputs
+
+class Entry(Protocol):
+    """What is asked of the outputs of a run."""
+
+    complete: list[Path]
+    unremovable: list[Path]
+    cleared: list[str]
+
+    def discard(self) -> list[Path]:
+        """Remove the temporaries; return those that cannot be removed."""
 
 
 class Ledger:
@@ -16,13 +24,13 @@ class Ledger:
     """
 
     def __init__(self) -> None:
-        self._all: list[Outputs] = []
+        self._all: list[Entry] = []
 
     def open(self) -> None:
         """Take in the Outputs that are made in this context from now on."""
         _open.set(self)
 
-    def enter(self, outputs: "Outputs") -> None:
+    def enter(self, outputs: Entry) -> None:
         """Take them in."""
         self._all.append(outputs)
 
@@ -47,7 +55,7 @@ class Ledger:
 _open: ContextVar[Ledger | None] = ContextVar("open", default=None)
 
 
-def enter(outputs: "Outputs") -> None:
+def enter(outputs: Entry) -> None:
     """Take Outputs into the ledger that is open, if one is."""
     ledger = _open.get()
     if ledger is not None:

@@ -1,20 +1,21 @@
-"""Carries out the plan of a platform: both images, the platform folder around them, the tarball, the links."""
+"""A platform that is planned, and how it is made: both images, the folder around them, the tarball, the links."""
 
-import time as clock
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from time import monotonic
 
 from imagekit.content import Bytes, Content, Deferred, write_sparse
 from imagekit.files import raw
 from imagekit.files.output import OutputFile, Outputs
+from imagekit.files.rehearsal import Rehearsal
 from imagekit.files.temporary import Temporary
 from imagekit.formats import gzip, lofi, tar
 from imagekit.formats.ufs import LastFile
-from imagekit.platform.hooks import run_commands
+from imagekit.platform.build_log import BuildLog
+from imagekit.platform.hooks import Step, run_commands
 from imagekit.platform.images import USR_ARCHIVE, Images, growth, plan_images
 from imagekit.platform.layout import (
     BOOT_ARCHIVE,
@@ -24,18 +25,79 @@ from imagekit.platform.layout import (
     PLATFORM_VERSION,
     ROOT_PASSWORD,
 )
+from imagekit.platform.request import Inputs
 from imagekit.product import Product, write_product
 from imagekit.progress import progress_bar
 from imagekit.tree import Directory, File, Tree
-
-if TYPE_CHECKING:
-    from imagekit.platform.plan import Plan
 
 _HASH_SIZE = 41
 """Bytes of boot_archive.hash: a SHA-1 in hex, and a newline."""
 
 
-def assemble(plan: "Plan") -> list[Product]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """A platform with everything decided that can be before the target's own programs have run."""
+
+    inputs: Inputs
+    time: int
+    tree: Tree
+    steps: Sequence[Step]
+    images: Images
+    root_password: str | None
+    git_status: str
+    warnings: tuple[str, ...]
+    log: BuildLog
+
+    @property
+    def name(self) -> str:
+        """The name of the platform folder."""
+        return self.inputs.name("platform")
+
+    def lines(self) -> Iterator[str]:
+        """Return the plan as text."""
+        yield f"platform  {self.inputs.output / self.name}"
+        yield f"tarball   {self.inputs.output / self.name}.tgz"
+        yield f"manifest  {', '.join(map(str, self.inputs.manifests))}"
+        yield f"proto     {', '.join(map(str, self.inputs.protos))}"
+        yield f"time      {self.time} (seconds since 1970)"
+        yield f"/         {self.images.root}, with {USR_ARCHIVE} still empty"
+        yield f"/usr      {self.images.usr}"
+        for step in self.steps:
+            yield f"hook      {step}"
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as data."""
+        return {
+            "kind": "platform",
+            "name": self.name,
+            "output": str(self.inputs.output),
+            "time": self.time,
+            "root": self.images.root.data(),
+            "usr": self.images.usr.data(),
+            "hooks": {step.hook.name: str(step) for step in self.steps},
+            "warnings": list(self.warnings),
+        }
+
+    def rehearse(self, outputs: Rehearsal) -> None:
+        """Name the outputs, for what would keep them from being made."""
+        place = self.inputs.output
+        outputs.folder(place / self.name)
+        # What /usr will have, compressed, comes on top.
+        outputs.file(place / f"{self.name}.tgz", self.images.root.content("boot_archive"))
+        for name in ("gitstatus.json", "buildstamp"):
+            outputs.file(place / name)
+        for name in ("platform-latest", "platform-latest.tgz"):
+            outputs.link(place / name)
+
+    def write(self) -> list[Product]:
+        """Carry the plan out; return the summaries of the boot archive and the tarball."""
+        products = _assemble(self)
+        self.log.lines(product.line() for product in products)
+        self.log.lines(f"warning: {warning}" for product in products for warning in product.warnings)
+        return products
+
+
+def _assemble(plan: Plan) -> list[Product]:
     """Make all that a platform consists of; return the summaries of the boot archive and the tarball.
 
     What can be done at the same time is: sums while /usr is compressed, the boot archive while the tarball is written,
@@ -49,10 +111,10 @@ def assemble(plan: "Plan") -> list[Product]:
         with plan.log.step("Compressing /usr"), ThreadPoolExecutor(1) as background:
             background.submit(images.shipped.read)
             usr = _compressed_usr(images, archive, plan.inputs.level)
-        root = images.complete_root(usr, plan.sizes, plan.time)
+        root = images.complete_root(usr)
         in_place = root.last
         if not usr.lies_in(root):
-            root, in_place = images.complete_root(_moved(usr, archive, output), plan.sizes, plan.time), []
+            root, in_place = images.complete_root(_moved(usr, archive, output)), []
         image = root.content("boot_archive")
         with plan.log.step("Writing the boot archive and the platform's tarball"), ThreadPoolExecutor(1) as background:
             # In this context, for it to know when the run is being ended.
@@ -71,17 +133,17 @@ def assemble(plan: "Plan") -> list[Product]:
         outputs.file(output / "buildstamp").write(_stamp_line(plan))
         outputs.link(output / "platform-latest", plan.name)
         outputs.link(output / "platform-latest.tgz", f"{plan.name}.tgz")
-    products = [replace(boot_archive, warnings=tuple(growth("/", root, plan.sizes.root))), tarball]
+    products = [replace(boot_archive, warnings=tuple(growth("/", root, images.sizes.root))), tarball]
     if plan.root_password is not None:
         size = len(_password_line(plan.root_password))
         products.append(Product(output / plan.name / ROOT_PASSWORD, size, None, 0.0, what="the root password"))
     return products
 
 
-def _final_images(plan: "Plan") -> Images:
+def _final_images(plan: Plan) -> Images:
     """Run the target's programs where there are any, and plan the images anew for what they made."""
     tree = run_commands(plan.tree, plan.steps, plan.inputs.root, plan.time, plan.inputs.output, plan.log)
-    return plan.images if tree is None else plan_images(tree, plan.sizes, plan.time)
+    return plan.images if tree is None else plan_images(tree, plan.images.sizes, plan.time)
 
 
 def _compressed_usr(images: Images, archive: OutputFile, level: gzip.Level) -> LastFile:
@@ -105,9 +167,9 @@ def _write_archive(
     archive: OutputFile, image: Content, in_place: Sequence[tuple[int, int]]
 ) -> tuple[Product, str | None]:
     """Write what is not in place of the boot archive; return its summary and its SHA-1."""
-    started = clock.monotonic()
+    started = monotonic()
     result = raw.write_raw(image, archive, digests=("sha256", "sha1"), in_place=in_place)
-    return Product(archive.path, result.size, result.sha256, clock.monotonic() - started), result.sha1
+    return Product(archive.path, result.size, result.sha256, monotonic() - started), result.sha1
 
 
 def _hash(writing: Future[tuple[Product, str | None]]) -> bytes:
@@ -115,7 +177,7 @@ def _hash(writing: Future[tuple[Product, str | None]]) -> bytes:
     return f"{writing.result()[1]}\n".encode()
 
 
-def _platform_tree(plan: "Plan", image: Content, digest: Content, shipped: Content) -> Tree:
+def _platform_tree(plan: Plan, image: Content, digest: Content, shipped: Content) -> Tree:
     """Return the platform folder as a tree, owned by root: what the tarball holds."""
     kernel = plan.tree[IMAGE_KERNEL]
     assert isinstance(kernel, File)
@@ -142,5 +204,5 @@ def _password_line(password: str) -> bytes:
     return f"{password}\n".encode()
 
 
-def _stamp_line(plan: "Plan") -> bytes:
+def _stamp_line(plan: Plan) -> bytes:
     return f"{plan.inputs.stamp.text}\n".encode()

@@ -1,9 +1,9 @@
 """The boot files of a platform: proto.boot and its tarball, made from the boot manifest."""
 
-import time as clock
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from time import monotonic
 
 from imagekit.clock import build_time
 from imagekit.content import Bytes
@@ -11,9 +11,9 @@ from imagekit.files.kept import others_in
 from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import folder, tar
-from imagekit.manifest.known import OF_BUILDS
+from imagekit.manifest.known import OF_BOOT
 from imagekit.platform.fixups import put_file
-from imagekit.platform.request import Inputs, Request, find_inputs
+from imagekit.platform.request import Inputs, WorkspaceRequest, find_inputs
 from imagekit.platform.tarball import entries_data, shipped_tree
 from imagekit.product import Product, write_product
 from imagekit.tree import File, Tree
@@ -68,14 +68,14 @@ class Plan:
 
     def write(self) -> list[Product]:
         """Lay out the boot files and make their tarball; return the summary of the tarball."""
-        started = clock.monotonic()
+        started = monotonic()
         with Outputs() as outputs:
             folder.fill(self.tree, outputs.folder(self.folder))
             product = write_product(outputs, self.tarball, tar.plan(self.tree), compress=True, level=self.inputs.level)
-        return [replace(product, seconds=clock.monotonic() - started)]
+        return [replace(product, seconds=monotonic() - started)]
 
 
-def plan(request: Request) -> Plan:
+def plan(request: WorkspaceRequest) -> Plan:
     """Decide everything about the boot files; raise InputError for all that does not fit."""
     inputs = find_inputs(request, MANIFESTS)
     time = build_time(inputs.stamp)

@@ -31,14 +31,16 @@ class Images:
     root: ufs.Plan
     usr: ufs.Plan
     root_tree: Tree
+    sizes: Sizes
+    time: int  # seconds since 1970
     shipped: Content
     warnings: tuple[str, ...]
 
-    def complete_root(self, usr_archive: Content, sizes: Sizes, time: int) -> ufs.Plan:
+    def complete_root(self, usr_archive: Content) -> ufs.Plan:
         """Plan / again, with the compressed /usr in it, where `root.last` is if it fits there."""
         whole = self.root_tree.copy()
-        whole.replace(_usr_archive(usr_archive, time))
-        return _plan_root(whole, sizes, time)
+        whole.replace(_usr_archive(usr_archive, self.time))
+        return _plan_root(whole, self.sizes, self.time)
 
 
 def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
@@ -49,6 +51,8 @@ def plan_images(tree: Tree, sizes: Sizes, time: int) -> Images:
         root=_plan_root(root_tree, sizes, time, later=f", and room for {USR_ARCHIVE} on top"),
         usr=_plan_usr(usr_tree, sizes, time),
         root_tree=root_tree,
+        sizes=sizes,
+        time=time,
         shipped=shipped,
         warnings=tuple(warnings),
     )

@@ -1,31 +1,29 @@
-"""The plan of a platform: which files with which owners, from where, and whether they fit."""
+"""Decides everything about a platform: which files with which owners, from where, and whether they fit."""
 
 import mmap
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from imagekit import __version__
 from imagekit.clock import build_time
 from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError, listed
 from imagekit.files.kept import others_in
-from imagekit.files.rehearsal import Rehearsal
 from imagekit.manifest.accounts import read_accounts
 from imagekit.manifest.findings import Finding, FindingsError, grouped, is_fatal
 from imagekit.manifest.known import OF_BUILDS, set_apart
 from imagekit.manifest.lint import lint
 from imagekit.manifest.sources import parse_files, read_manifests
 from imagekit.platform import password, versions
-from imagekit.platform.assemble import assemble
+from imagekit.platform.assemble import Plan
 from imagekit.platform.build_env import platform_password
 from imagekit.platform.build_log import BuildLog
 from imagekit.platform.checks import require_kernel, verify_platform
 from imagekit.platform.fixups import put_file
-from imagekit.platform.hooks import Step, plan_hooks, put_prebuilt
-from imagekit.platform.images import USR_ARCHIVE, Images, Sizes, growth, plan_images
+from imagekit.platform.hooks import plan_hooks, put_prebuilt
+from imagekit.platform.images import Sizes, growth, plan_images
 from imagekit.platform.layout import BUILD_VERSION, PLATFORM_FILES, RELEASE, SHADOW
-from imagekit.platform.request import Inputs, Request, find_inputs
-from imagekit.product import Product
+from imagekit.platform.request import Inputs, PlatformRequest, find_inputs
 from imagekit.tree import File, Tree
 
 ROOT_KIB, DEBUG_KIB, USR_KIB = 350_000, 3_000, 448_000
@@ -34,71 +32,7 @@ ROOT_KIB, DEBUG_KIB, USR_KIB = 350_000, 3_000, 448_000
 GENUNIX = "kernel/amd64/genunix"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A platform with everything decided that can be before the target's own programs have run."""
-
-    inputs: Inputs
-    time: int
-    tree: Tree
-    steps: Sequence[Step]
-    images: Images
-    sizes: Sizes
-    root_password: str | None
-    git_status: str
-    warnings: tuple[str, ...]
-    log: BuildLog
-
-    @property
-    def name(self) -> str:
-        """The name of the platform folder."""
-        return self.inputs.name("platform")
-
-    def lines(self) -> Iterator[str]:
-        """Return the plan as text."""
-        yield f"platform  {self.inputs.output / self.name}"
-        yield f"tarball   {self.inputs.output / self.name}.tgz"
-        yield f"manifest  {', '.join(map(str, self.inputs.manifests))}"
-        yield f"proto     {', '.join(map(str, self.inputs.protos))}"
-        yield f"time      {self.time} (seconds since 1970)"
-        yield f"/         {self.images.root}, with {USR_ARCHIVE} still empty"
-        yield f"/usr      {self.images.usr}"
-        for step in self.steps:
-            yield f"hook      {step}"
-
-    def data(self) -> dict[str, object]:
-        """Return the plan as data."""
-        return {
-            "kind": "platform",
-            "name": self.name,
-            "output": str(self.inputs.output),
-            "time": self.time,
-            "root": self.images.root.data(),
-            "usr": self.images.usr.data(),
-            "hooks": {step.hook.name: str(step) for step in self.steps},
-            "warnings": list(self.warnings),
-        }
-
-    def rehearse(self, outputs: Rehearsal) -> None:
-        """Name the outputs, for what would keep them from being made."""
-        place = self.inputs.output
-        outputs.folder(place / self.name)
-        # What /usr will have, compressed, comes on top.
-        outputs.file(place / f"{self.name}.tgz", self.images.root.content("boot_archive"))
-        for name in ("gitstatus.json", "buildstamp"):
-            outputs.file(place / name)
-        for name in ("platform-latest", "platform-latest.tgz"):
-            outputs.link(place / name)
-
-    def write(self) -> list[Product]:
-        """Carry the plan out; return the summaries of the boot archive and the tarball."""
-        products = assemble(self)
-        self.log.lines(product.line() for product in products)
-        self.log.lines(f"warning: {warning}" for product in products for warning in product.warnings)
-        return products
-
-
-def plan(request: Request, log: BuildLog | None = None) -> Plan:
+def plan(request: PlatformRequest, log: BuildLog | None = None) -> Plan:
     """Decide everything about a platform; raise InputError or PlanError for all that can be known to fail.
 
     What is done is told to `log`, which by default keeps nothing.
@@ -123,7 +57,7 @@ def _described(inputs: Inputs) -> Iterator[tuple[str, str]]:
     yield "imagekit", __version__
 
 
-def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
+def _plan(request: PlatformRequest, inputs: Inputs, log: BuildLog) -> Plan:
     chosen = request.root_password if request.root_password is not None else platform_password(inputs.root)
     if chosen is not None:
         password.check_password(chosen)
@@ -154,7 +88,6 @@ def _plan(request: Request, inputs: Inputs, log: BuildLog) -> Plan:
         tree=tree,
         steps=steps,
         images=images,
-        sizes=sizes,
         root_password=root_password,
         git_status=git_status,
         warnings=tuple(every),

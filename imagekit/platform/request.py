@@ -1,4 +1,4 @@
-"""What `imagekit platform` is asked for, and where its inputs are found in a smartos-live workspace."""
+"""What `imagekit boot` and `imagekit platform` are asked for, and where that is found in a smartos-live workspace."""
 
 import os
 from collections.abc import Sequence
@@ -16,21 +16,27 @@ from imagekit.platform.hooks import NAMES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What was asked for; sizes in KiB, None for the original's.  What is empty is looked for in `root`."""
+class WorkspaceRequest:
+    """What was asked of a workspace, for its boot files or its platform.  What is empty is looked for in `root`."""
 
     root: Path
     manifests: tuple[Path, ...] = ()
     protos: tuple[Path, ...] = ()
     output: Path | None = None
     stamp: Stamp | None = None
+    config: Path | None = None
+    level: Level = "close"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlatformRequest(WorkspaceRequest):
+    """What was asked for a platform; sizes in KiB, None for the original's."""
+
     root_password: str | None = None
     root_kib: int | None = None
     usr_kib: int | None = None
     fit: bool = False
     strict: bool = False
-    config: Path | None = None
-    level: Level = "close"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,7 @@ class Inputs:
         return "-".join(part for part in (what, self.version, self.stamp.text) if part)
 
 
-def find_inputs(request: Request, names: Sequence[str] = MANIFESTS) -> Inputs:
+def find_inputs(request: WorkspaceRequest, names: Sequence[str] = MANIFESTS) -> Inputs:
     """Find what the request does not name; raise InputError, with what to do, for what is missing.
 
     `names` are what the manifest of a workspace may be called.
@@ -76,7 +82,7 @@ def find_inputs(request: Request, names: Sequence[str] = MANIFESTS) -> Inputs:
     )
 
 
-def _check_built(request: Request, names: Sequence[str]) -> None:
+def _check_built(request: WorkspaceRequest, names: Sequence[str]) -> None:
     """Raise one InputError for all that a smartos-live checkout lacks before it is built."""
     root = request.root
     missing = {}

@@ -19,7 +19,7 @@ from imagekit.tree import File, HardLink, Symlink, Tree
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
+class TarRequest:
     """What was asked for: manifests (files and folders), proto areas (the first that has a file supplies it), output.
 
     What is empty is looked for in the workspace `root`.  All entries carry the time of SOURCE_DATE_EPOCH, else of
@@ -85,7 +85,7 @@ class Plan:
             return [write_product(outputs, self.output, self.archive, compress=self.compress, level=self.level)]
 
 
-def plan(request: Request) -> Plan:
+def plan(request: TarRequest) -> Plan:
     """Decide all about a tarball: compressed unless the output's name ends in .tar.
 
     Raise FindingsError with everything that keeps manifest and proto areas from fitting together.

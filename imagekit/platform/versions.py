@@ -3,8 +3,8 @@
 import json
 import os
 import subprocess
-import time as clock
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 from imagekit.clock import Stamp
@@ -113,7 +113,7 @@ def release_text(stamp: Stamp, status: str, time: int) -> str:
 
     `time` (seconds since 1970) gives the year of the copyright.
     """
-    year = clock.gmtime(time).tm_year
+    year = datetime.fromtimestamp(time, UTC).year
     return (
         f"{'':21}SmartOS {stamp.text} x86_64\n"
         f"{'':20}Copyright {year} Edgecast Cloud LLC.\n\n"

@@ -11,7 +11,7 @@ from imagekit.manifest.findings import Finding, FindingsError, grouped
 from imagekit.manifest.grammar import parse, refuse_bad_lines
 from imagekit.manifest.sources import workspace_manifests, workspace_protos
 from imagekit.platform.plan import plan
-from imagekit.platform.request import Request
+from imagekit.platform.request import PlatformRequest
 
 
 def test_warnings_of_one_code_are_one_line():
@@ -66,4 +66,4 @@ def test_what_a_workspace_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
 def test_a_proto_area_that_is_not_there_is_what_is_wrong(tmp_path: Path):
     (tmp_path / "manifest.gen").write_text("")
     with pytest.raises(InputError, match="none: cannot read the proto area: No such file"):
-        plan(Request(root=tmp_path, protos=(tmp_path / "none",)))
+        plan(PlatformRequest(root=tmp_path, protos=(tmp_path / "none",)))

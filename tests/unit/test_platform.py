@@ -445,7 +445,7 @@ class TestHooks:
 
     def test_the_copy_lies_beside_the_output_and_the_plan_stays(self, ws, monkeypatch):
         from imagekit.platform.plan import plan
-        from imagekit.platform.request import Request
+        from imagekit.platform.request import PlatformRequest
 
         tool = ws / "import"
         tool.write_text('#!/bin/sh\nset -e\necho "$1" >> place\necho imported > "$1/etc/svc/repository.db"\n')
@@ -454,7 +454,7 @@ class TestHooks:
         with (ws / "imagekit.yaml").open("a") as file:
             file.write("  hooks: {smf-import: [./import]}\n")
         monkeypatch.chdir(ws.parent)
-        made = plan(Request(root=Path("ws"), output=Path("out"), root_password="secret"))  # noqa: S106
+        made = plan(PlatformRequest(root=Path("ws"), output=Path("out"), root_password="secret"))  # noqa: S106
         before = list(made.tree), list(made.images.root_tree)
         sums = []
         for _ in range(2):
@@ -667,9 +667,9 @@ def test_files_that_change_while_being_copied(ws):
     """The plan was made of a file of another size: nothing may be published."""
     from imagekit.errors import InputError
     from imagekit.platform.plan import plan
-    from imagekit.platform.request import Request
+    from imagekit.platform.request import PlatformRequest
 
-    made = plan(Request(root=ws, root_password="secret"))  # noqa: S106
+    made = plan(PlatformRequest(root=ws, root_password="secret"))  # noqa: S106
     with (ws / "proto/usr/bin/ls").open("ab") as file:
         file.write(b"more")
     with pytest.raises(InputError, match="changed while it was being read") as caught:
@@ -681,9 +681,9 @@ def test_files_that_change_while_being_copied(ws):
 def test_a_failure_while_writing_leaves_no_folder(ws, monkeypatch):
     from imagekit.errors import OutputError
     from imagekit.platform.plan import plan
-    from imagekit.platform.request import Request
+    from imagekit.platform.request import PlatformRequest
 
-    made = plan(Request(root=ws, root_password="secret"))  # noqa: S106
+    made = plan(PlatformRequest(root=ws, root_password="secret"))  # noqa: S106
 
     def compress(_content, output, **_options):
         output.write_at(0, b"half")
@@ -700,9 +700,9 @@ def test_a_failure_of_the_boot_archive_ends_the_tarball_too(ws, monkeypatch):
     from imagekit.errors import OutputError
     from imagekit.files import raw
     from imagekit.platform.plan import plan
-    from imagekit.platform.request import Request
+    from imagekit.platform.request import PlatformRequest
 
-    made = plan(Request(root=ws, root_password="secret"))  # noqa: S106
+    made = plan(PlatformRequest(root=ws, root_password="secret"))  # noqa: S106
 
     def write_raw(_content, output, *_arguments, **_options):
         raise OutputError("no space left", where=str(output.path))

@@ -17,7 +17,7 @@ from imagekit.platform.build_env import platform_password
 from imagekit.platform.build_log import BuildLog
 from imagekit.platform.demo import make_demo
 from imagekit.platform.plan import plan
-from imagekit.platform.request import Request
+from imagekit.platform.request import PlatformRequest, WorkspaceRequest
 
 STAMP = "20261122T000000Z"
 NAME = f"platform-{STAMP}"
@@ -81,49 +81,49 @@ class TestPassword:
 
     def test_the_option_comes_before_the_file_before_the_environment(self, ws, monkeypatch):
         monkeypatch.setenv("PLATFORM_PASSWORD", "third")
-        assert plan(Request(root=ws)).root_password == "third"  # noqa: S105
+        assert plan(PlatformRequest(root=ws)).root_password == "third"  # noqa: S105
         (ws / "build.env").write_text("PLATFORM_PASSWORD=second\n")
-        assert plan(Request(root=ws)).root_password == "second"  # noqa: S105
-        assert plan(Request(root=ws, root_password="first")).root_password == "first"  # noqa: S105, S106
+        assert plan(PlatformRequest(root=ws)).root_password == "second"  # noqa: S105
+        assert plan(PlatformRequest(root=ws, root_password="first")).root_password == "first"  # noqa: S105, S106
 
     def test_is_checked_too(self, ws):
         (ws / "build.env").write_text("PLATFORM_PASSWORD='a\tb'\n")
         with pytest.raises(InputError, match="root password"):
-            plan(Request(root=ws))
+            plan(PlatformRequest(root=ws))
 
     def test_its_hash_is_another_for_every_platform(self, ws):
         """The same password on two platforms cannot be told from their shadow files; each build can be repeated."""
         hashes = []
         for stamp in (STAMP, STAMP, "20261123T000000Z"):
             (ws / "proto/buildstamp").write_text(stamp)
-            tree = plan(Request(root=ws, root_password="x")).tree  # noqa: S106
+            tree = plan(PlatformRequest(root=ws, root_password="x")).tree  # noqa: S106
             hashes.append(tree["etc/shadow"].content.read())
         assert hashes[0] == hashes[1] != hashes[2]
 
     @pytest.mark.parametrize("mode", ["0400", "0644", "0600"])
     def test_nobody_but_root_reads_the_shadow_file_however_it_is_shipped(self, ws, mode):
         change(ws / "manifest.d/demo.manifest", ("f etc/shadow 0400 root sys", f"f etc/shadow {mode} root sys"))
-        assert plan(Request(root=ws)).tree["etc/shadow"].mode == 0o400
+        assert plan(PlatformRequest(root=ws)).tree["etc/shadow"].mode == 0o400
 
 
 class TestStamp:
     def test_the_proto_area_comes_before_the_environment(self, ws, monkeypatch):
         monkeypatch.setenv("BUILDSTAMP", "mine")
-        made = plan(Request(root=ws))
+        made = plan(PlatformRequest(root=ws))
         assert made.name == NAME
         assert any("BUILDSTAMP is mine" in warning for warning in made.warnings)
         monkeypatch.setenv("BUILDSTAMP", STAMP)
-        assert not any("BUILDSTAMP" in warning for warning in plan(Request(root=ws)).warnings)
+        assert not any("BUILDSTAMP" in warning for warning in plan(PlatformRequest(root=ws)).warnings)
         (ws / "proto/buildstamp").unlink()
         monkeypatch.setenv("BUILDSTAMP", "mine")
-        assert plan(Request(root=ws)).name == "platform-mine"
-        assert boot_files.plan(Request(root=ws)).tarball.name == "boot-mine.tgz"
+        assert plan(PlatformRequest(root=ws)).name == "platform-mine"
+        assert boot_files.plan(WorkspaceRequest(root=ws)).tarball.name == "boot-mine.tgz"
         monkeypatch.setenv("BUILDSTAMP", "not/mine")
         with pytest.raises(InputError, match="BUILDSTAMP in the environment: not a build stamp"):
-            plan(Request(root=ws))
+            plan(PlatformRequest(root=ws))
         monkeypatch.delenv("BUILDSTAMP")
         with pytest.raises(InputError, match="no build stamp"):
-            plan(Request(root=ws))
+            plan(PlatformRequest(root=ws))
 
     def test_without_a_date_is_built_and_goes_onto_media(self, ws):
         (ws / "proto/buildstamp").write_text("my-fix.2\n")
@@ -165,13 +165,13 @@ class TestUnbuilt:
             path.parent.mkdir(exist_ok=True)
             path.touch()
         with pytest.raises(InputError) as caught:
-            verb(Request(root=checkout))
+            verb(PlatformRequest(root=checkout))
         assert f"not built yet: {missing.replace('GEN', gen)} is here" in str(caught.value)
         assert caught.value.hint == f"run {run}"
 
     def test_elsewhere_nothing_is_said_of_gmake(self, tmp_path):
         with pytest.raises(InputError) as caught:
-            plan(Request(root=tmp_path))
+            plan(PlatformRequest(root=tmp_path))
         assert "gmake" not in f"{caught.value} {caught.value.hint}"
 
 
@@ -194,7 +194,7 @@ class TestFoldersThatAreReplaced:
         if not has_links:
             (old / "fifo").unlink()
             monkeypatch.setattr(os, "link", lambda *_arguments, **_options: (_ for _ in ()).throw(OSError(1, "no")))
-        made = plan(Request(root=ws, root_password="new"))  # noqa: S106
+        made = plan(PlatformRequest(root=ws, root_password="new"))  # noqa: S106
         warning = next(text for text in made.warnings if str(old) in text)
         fifo = ", fifo" if has_links else ""
         assert f"stays deep/er/x, deep/folder, deep/link{fifo}, i86pc/amd64/boot_archive.orig, notes.txt" in warning
@@ -210,7 +210,7 @@ class TestFoldersThatAreReplaced:
 
     def test_a_build_that_fails_leaves_all_as_it_was(self, ws, old, monkeypatch):
         before = {path: path.lstat().st_ino for path in old.rglob("*")}
-        made = plan(Request(root=ws))
+        made = plan(PlatformRequest(root=ws))
         monkeypatch.setattr(assemble, "write_product", lambda *_a, **_o: (_ for _ in ()).throw(OutputError("full")))
         with pytest.raises(OutputError):
             made.write()
@@ -221,7 +221,7 @@ class TestFoldersThatAreReplaced:
         folder = ws / "output" / NAME
         (folder / name).parent.mkdir(parents=True)
         (folder / name).write_text("mine")
-        made = plan(Request(root=ws))
+        made = plan(PlatformRequest(root=ws))
         with pytest.raises(OutputError, match=f"{name} of the folder that is there cannot be kept"):
             made.write()
         assert (folder / name).read_text() == "mine"
@@ -229,16 +229,16 @@ class TestFoldersThatAreReplaced:
 
     def test_a_password_of_before_does_not_stay(self, ws, old):
         change(ws / "manifest.d/demo.manifest", ("f etc/shadow 0400 root sys\n", ""))
-        plan(Request(root=ws)).write()
+        plan(PlatformRequest(root=ws)).write()
         assert not (old / "root.password").exists()
 
     def test_what_the_boot_manifest_does_not_ship_is_named(self, ws):
-        first = boot_files.plan(Request(root=ws))
+        first = boot_files.plan(WorkspaceRequest(root=ws))
         first.write()
-        assert first.warnings == boot_files.plan(Request(root=ws)).warnings == ()
+        assert first.warnings == boot_files.plan(WorkspaceRequest(root=ws)).warnings == ()
         for number in range(12):
             (ws / f"proto.boot/boot/mine{number:02}").touch()
-        (warning,) = boot_files.plan(Request(root=ws)).warnings
+        (warning,) = boot_files.plan(WorkspaceRequest(root=ws)).warnings
         assert "in it goes boot/mine00, boot/mine01" in warning
         assert warning.endswith("boot/mine09 and 2 more")
 
@@ -271,7 +271,7 @@ class TestHooks:
         return put
 
     def made(self, ws):
-        plan(Request(root=ws)).write()
+        plan(PlatformRequest(root=ws)).write()
         tree = ufs.read(DiskFile(ws / "output/platform-latest/i86pc/amd64/boot_archive"))
         return tree["etc/svc/repository.db"].content.read()
 
@@ -387,10 +387,10 @@ class TestImages:
     def test_early_boot_s_files_are_missed_with_strict(self, ws):
         text = (ws / "manifest.d/demo.manifest").read_text()
         (ws / "manifest.d/demo.manifest").write_text(re.sub(r"f usr/sbin/lofiadm .*\n", "", text))
-        made = plan(Request(root=ws))
+        made = plan(PlatformRequest(root=ws))
         assert any("/usr/sbin/lofiadm is not shipped, and early boot" in warning for warning in made.warnings)
         with pytest.raises(InputError, match="/usr/sbin/lofiadm is not shipped") as caught:
-            plan(Request(root=ws, strict=True))
+            plan(PlatformRequest(root=ws, strict=True))
         assert "--strict" in str(caught.value)
 
     def test_geometry_and_modes_are_the_original_s(self, ws, monkeypatch):
@@ -405,7 +405,7 @@ class TestImages:
             return planned(tree, *arguments, **options)
 
         monkeypatch.setattr(images.ufs, "plan", spy)
-        plan(Request(root=ws)).write()
+        plan(PlatformRequest(root=ws)).write()
         assert asked == {"/": 12_248, "/usr": 14_000}
         root = ufs.read(DiskFile(ws / "output/platform-latest/i86pc/amd64/boot_archive"))
         assert root["usr.lgz"].mode == 0o600

@@ -19,7 +19,7 @@ from imagekit.manifest.sources import read_manifests
 from imagekit.manifest.verify import Verification, verify
 from imagekit.platform import plan, tarball
 from imagekit.platform.checks import check
-from imagekit.platform.request import Request, find_config
+from imagekit.platform.request import PlatformRequest, find_config
 
 ZONES = "usr/share/lib/zoneinfo"
 MANIFEST = f"""\
@@ -87,9 +87,9 @@ def refusal(root: Path, *, tar: bool = False) -> str | None:
     """Say why no platform (or tarball) can be made of a workspace, or return None when one can."""
     try:
         if tar:
-            tarball.plan(tarball.Request(output=root / "x.tar", root=root))
+            tarball.plan(tarball.TarRequest(output=root / "x.tar", root=root))
         else:
-            plan.plan(Request(root=root))
+            plan.plan(PlatformRequest(root=root))
     except ImagekitError as error:
         return str(error)
     return None
