@@ -11,7 +11,7 @@ from imagekit.files.kept import others_in
 from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import folder, tar
-from imagekit.manifest.known import OF_BOOT
+from imagekit.manifest.known import OF_BUILDS
 from imagekit.platform.fixups import put_file
 from imagekit.platform.request import Inputs, WorkspaceRequest, find_inputs
 from imagekit.platform.tarball import entries_data, shipped_tree
