@@ -39,6 +39,12 @@ class Stamp:
                 hint="a build stamp looks like 20261122T000000Z; others have up to 100 letters, digits and ._+:@=~-",
             )
 
+    @classmethod
+    def found_in(cls, text: str) -> "Stamp | None":
+        """Return the first date in a text as a stamp, or None."""
+        found = _DATE.search(text)
+        return cls(found[0]) if found else None
+
     @property
     def seconds(self) -> int | None:
         """The last date in the stamp as seconds since 1970 (UTC); None when it holds none since then."""

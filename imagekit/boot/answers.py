@@ -73,9 +73,6 @@ DEFAULT = "<default>"
 LARGEST = 1 << 20
 """Bytes; real files have a few hundred."""
 
-PRIVATE = "private/answers.json"
-"""Where setup looks first, on the medium; a boot module comes after it."""
-
 MODULE_SINCE = "20250109T000743Z"
 """The first release whose setup reads answers from a boot module."""
 

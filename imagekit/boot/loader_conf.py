@@ -9,13 +9,6 @@ from collections.abc import Iterable
 from imagekit.boot.console import SERIAL_PORTS, Console
 from imagekit.boot.kernel_arguments import DEFAULT_ROOT_SHADOW
 
-DEFAULTS = "boot/defaults/loader.conf"
-LOADER_CONF = "boot/loader.conf"
-LOCAL = "boot/loader.conf.local"
-SNIPPETS = "boot/conf.d"
-TRANSIENT = "boot/transient.conf"
-"""Where the loader looks for its variables, in the order in which it reads them (SNIPPETS is a folder)."""
-
 MODULE_ENDINGS = ("_load", "_name", "_type", "_hash", "_flags", "_before", "_after", "_error")
 """How the names of a boot module's variables end; such a variable never reaches the kernel."""
 

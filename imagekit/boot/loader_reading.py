@@ -12,7 +12,8 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, LONGEST, RESERVED, TRANSIENT, is_of_module
+from imagekit.boot.loader_conf import LONGEST, RESERVED, is_of_module
+from imagekit.boot.places import DEFAULTS, LOADER_CONF, LOCAL, TRANSIENT
 from imagekit.marks import mark_at
 
 _MORE_FILES = "loader_conf_files"

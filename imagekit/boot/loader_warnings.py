@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from imagekit.boot.console import SERIAL_PORTS, Console, device_names
 from imagekit.boot.kernel_arguments import mode_problems, shadow_problem
-from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF
 from imagekit.boot.loader_reading import LoaderReading, Setting
+from imagekit.boot.places import DEFAULTS, LOADER_CONF, PLATFORM, PLATFORM_KERNEL
 
-KERNEL_ENDING = "/platform/i86pc/kernel/amd64/unix"
+KERNEL_ENDING = f"/{PLATFORM}/{PLATFORM_KERNEL}"
 """How a kernel's path must end: the kernel looks for its modules beside it, by this very path."""
 
 

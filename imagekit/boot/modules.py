@@ -12,9 +12,6 @@ from pathlib import Path
 from imagekit.content import Bytes, Content, DiskFile
 from imagekit.errors import InputError, Problems
 
-ANSWERS = "answers.json"
-"""The name by which SmartOS's setup finds its answers: /system/boot/answers.json."""
-
 RESERVED = ("ramdisk", "boot_archive")
 """Names of the boot archive's own module."""
 

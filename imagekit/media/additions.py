@@ -4,8 +4,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.boot.answers import LARGEST, MODULE_SINCE, PRIVATE, PRIVATE_SINCE, check_answers, read_answers
-from imagekit.boot.modules import ANSWERS, Module, ModuleRequest, read_modules
+from imagekit.boot.answers import LARGEST, MODULE_SINCE, PRIVATE_SINCE, check_answers, read_answers
+from imagekit.boot.modules import Module, ModuleRequest, read_modules
+from imagekit.boot.places import ANSWERS, PRIVATE_ANSWERS
 from imagekit.clock import Stamp
 from imagekit.tree import File, Tree
 
@@ -50,11 +51,11 @@ def age_warnings(stamp: Stamp | None, *, has_medium: bool) -> Iterator[str]:
         return
     told = f"{stamp.text}: setup reads answers from a boot module only since {MODULE_SINCE}"
     if _is_before(stamp, PRIVATE_SINCE):
-        yield f"{told}, and the setup of this platform reads none at all (a Triton headnode's reads {PRIVATE})"
+        yield f"{told}, and the setup of this platform reads none at all (a Triton headnode's reads {PRIVATE_ANSWERS})"
     elif has_medium:
-        yield f"{told}; they lie in {PRIVATE}, too, where this platform looks for them"
+        yield f"{told}; they lie in {PRIVATE_ANSWERS}, too, where this platform looks for them"
     else:
-        yield f"{told}; this platform looks for {PRIVATE} on a USB stick, and will stop and ask"
+        yield f"{told}; this platform looks for {PRIVATE_ANSWERS} on a USB stick, and will stop and ask"
 
 
 def private_warnings(boot: Tree, origin: str, placed: File | None, *, given: bool) -> Iterator[str]:
@@ -63,12 +64,12 @@ def private_warnings(boot: Tree, origin: str, placed: File | None, *, given: boo
     `placed` are those of the boot module, which were `given` now or came with the boot files.  Raise InputError when
     setup could not read the private ones.
     """
-    private = boot.get(PRIVATE)
+    private = boot.get(PRIVATE_ANSWERS)
     if not isinstance(private, File):
         return
     if given:
-        yield f"{origin}: its {PRIVATE} gives way to the answers that were given: setup would read it first"
+        yield f"{origin}: its {PRIVATE_ANSWERS} gives way to the answers that were given: setup would read it first"
         return
     yield from check_answers(private.content.read(0, min(private.content.size, LARGEST + 1)), private.content.origin)
     if placed is not None and placed.content.read() != private.content.read():
-        yield f"{origin}: setup reads its {PRIVATE}, and so never {placed.path}, which differs"
+        yield f"{origin}: setup reads its {PRIVATE_ANSWERS}, and so never {placed.path}, which differs"

@@ -4,12 +4,26 @@ import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from imagekit.boot.answers import PRIVATE
 from imagekit.boot.console import Console
-from imagekit.boot.loader_conf import DEFAULTS, LOADER_CONF, LOCAL, SNIPPETS, loader_conf
+from imagekit.boot.loader_conf import loader_conf
 from imagekit.boot.loader_reading import read_loader_files
 from imagekit.boot.loader_warnings import loader_warnings
-from imagekit.boot.modules import ANSWERS, Module
+from imagekit.boot.modules import Module
+from imagekit.boot.places import (
+    ANSWERS,
+    BIOS_LOADER,
+    BOOT,
+    BOOT_VERSION,
+    BOOTFS,
+    DEFAULTS,
+    EFI_LOADER,
+    LOADER_CONF,
+    LOCAL,
+    PLATFORM,
+    PRIVATE_ANSWERS,
+    READ_BY_LOADER,
+    SNIPPETS,
+)
 from imagekit.content import Bytes, Content
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat
@@ -17,13 +31,8 @@ from imagekit.media.additions import age_warnings, answers_of, private_warnings,
 from imagekit.media.repacking import LoaderConf, new_loader_conf
 from imagekit.media.sources import Sources, version_text
 from imagekit.platform.archive import check_boot_archive
-from imagekit.platform.layout import ROOT_PASSWORD
+from imagekit.platform.layout import PLATFORM_VERSION, ROOT_PASSWORD
 from imagekit.tree import Directory, Entry, File, Tree
-
-LOADER = "boot/loader64.efi"
-EFI_PATH = "EFI/BOOT/BOOTX64.EFI"
-BOOTFS = "boot/bootfs"
-"""Where boot modules lie, as SmartOS's documentation has it."""
 
 _ANSWERS = f"{BOOTFS}/{ANSWERS}"
 
@@ -32,9 +41,6 @@ _LARGEST_CONF = 1 << 20
 
 _SMALL = 4096
 """Bytes of files whose content goes into the ids."""
-
-READ_BY_LOADER = ("boot", "platform")
-"""Folders that the loader reads; they come first on the medium, for its file offsets are 32 bits wide."""
 
 
 def medium_tree(
@@ -57,9 +63,9 @@ def medium_tree(
         _put(tree, f"{BOOTFS}/{module.name}", module.content, time)
         _put(tree, f"{BOOTFS}/{module.name}.hash", module.hash_content, time)
     answers = tree.get(_ANSWERS)
-    needed = answers_of(modules) is not None if PRIVATE in tree else not reads_modules(sources.stamp)
+    needed = answers_of(modules) is not None if PRIVATE_ANSWERS in tree else not reads_modules(sources.stamp)
     if isinstance(answers, File) and needed:
-        _put(tree, PRIVATE, answers.content, time)
+        _put(tree, PRIVATE_ANSWERS, answers.content, time)
     return tree, conf
 
 
@@ -80,9 +86,9 @@ def _put(tree: Tree, path: str, content: Content, time: int) -> None:
 
 def _in_order(sources: Sources) -> Iterator[Entry]:
     boot = [entry for entry in sources.boot if entry.path]
-    yield from (entry for entry in boot if entry.path.split("/")[0] == "boot")
-    yield replace(sources.platform.root, path="platform")
-    yield from (replace(entry, path=f"platform/{entry.path}") for entry in sources.platform if entry.path)
+    yield from (entry for entry in boot if entry.path.split("/")[0] == BOOT)
+    yield replace(sources.platform.root, path=PLATFORM)
+    yield from (replace(entry, path=f"{PLATFORM}/{entry.path}") for entry in sources.platform if entry.path)
     yield from (entry for entry in boot if entry.path.split("/")[0] not in READ_BY_LOADER)
 
 
@@ -93,8 +99,8 @@ def plan_esp(loader: Content, size: int | None, *, time: int, volume_id: int, fi
     Raise PlanError when the loader does not fit.
     """
     tree = Tree(Directory(path="", mtime=time))
-    tree.add_parents(EFI_PATH, mtime=time)
-    tree.add(File(path=EFI_PATH, mtime=time, content=loader))
+    tree.add_parents(EFI_LOADER, mtime=time)
+    tree.add(File(path=EFI_LOADER, mtime=time, content=loader))
     if size is None:
         size = fat.minimum_size(tree, kind=None)
     try:
@@ -110,18 +116,18 @@ def warnings_about(tree: Tree, console: Console) -> list[str]:
     found = loader_conf_warnings(tree, console, conf.content.read())
     if DEFAULTS not in tree:
         found.append(f"{DEFAULTS} is missing: the UEFI loader finds its root file system by it")
-    password = tree.get(f"platform/{ROOT_PASSWORD}")
+    password = tree.get(f"{PLATFORM}/{ROOT_PASSWORD}")
     if isinstance(password, File) and password.content.size:
         found.append(
-            f"platform/{ROOT_PASSWORD}: root's password will lie on the medium in clear text, for whoever can read it"
+            f"{PLATFORM}/{ROOT_PASSWORD}: root's password will lie on the medium in clear text, for whoever can read it"
         )
-    if "boot/loader" not in tree:
-        found.append("boot/loader is missing: a machine with a BIOS will not boot")
-    boot = version_text(tree, "etc/version/boot")
-    platform = version_text(tree, "platform/etc/version/platform")
+    if BIOS_LOADER not in tree:
+        found.append(f"{BIOS_LOADER} is missing: a machine with a BIOS will not boot")
+    boot = version_text(tree, BOOT_VERSION)
+    platform = version_text(tree, f"{PLATFORM}/{PLATFORM_VERSION}")
     if boot != platform:
         found.append(
-            f"etc/version/boot says {boot or 'nothing'}, platform/etc/version/platform says {platform or 'nothing'}: "
+            f"{BOOT_VERSION} says {boot or 'nothing'}, {PLATFORM}/{PLATFORM_VERSION} says {platform or 'nothing'}: "
             "piadm(8) takes a medium only if they agree"
         )
     return found

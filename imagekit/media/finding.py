@@ -3,19 +3,19 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagekit.boot.places import BIOS_LOADER, BOOT, EFIBOOT, LOADER, PLATFORM, PLATFORM_KERNEL, PMBR, PXEBOOT, STAGE2
 from imagekit.errors import InputError, listed
 from imagekit.media.parts import part_of, target_of
-from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
+from imagekit.platform.layout import BOOT_ARCHIVE
 from imagekit.tree import Directory, Tree
 
 LATEST = "platform-latest"
-_MEDIUM = "platform"
 _TRITON = "os"
 """Where a Triton USB key has its platforms: os/STAMP/platform."""
 
 _TRITON_MARK = ".joyliveusb"
-_LOADERS = ("boot/loader64.efi", "boot/loader", "boot/pmbr", "boot/gptzfsboot", "boot/pxeboot")
-_MADE_ANEW = ("boot/efiboot.img", "boot.catalog")
+_LOADERS = (LOADER, BIOS_LOADER, PMBR, STAGE2, PXEBOOT)
+_MADE_ANEW = (EFIBOOT, "boot.catalog")
 """What is made for each ISO image: the ESP, and the boot catalog (a file where mkisofs wrote the image)."""
 
 
@@ -34,7 +34,7 @@ def find_platform(tree: Tree, path: Path) -> FoundPlatform:
     It is the whole, or in platform/, in what platform-latest leads to, or in the only folder platform-STAMP or
     os/STAMP/platform.
     """
-    for prefix in ("", _MEDIUM, LATEST):
+    for prefix in ("", PLATFORM, LATEST):
         entry = tree[""] if not prefix else tree.get(prefix)
         target = entry and target_of(tree, entry)
         if isinstance(target, Directory) and not _missing(tree, target.path):
@@ -49,7 +49,7 @@ def find_platform(tree: Tree, path: Path) -> FoundPlatform:
         )
     if platforms:
         return _found(path, platforms[0])
-    places = [place for place in (_MEDIUM, *_places(tree)) if isinstance(tree.get(place), Directory)]
+    places = [place for place in (PLATFORM, *_places(tree)) if isinstance(tree.get(place), Directory)]
     prefix = places[0] if len(places) == 1 else ""
     raise InputError(
         f"not a platform: no {' and no '.join(_missing(tree, prefix))} in it",
@@ -64,7 +64,7 @@ def _places(tree: Tree) -> list[str]:
     places = [top for top in tops if top.startswith("platform-")]
     if isinstance(tree.get(_TRITON), Directory):
         stamps = [entry.path for entry in tree.children(_TRITON)]
-        places += [f"{stamp}/{_MEDIUM}" for stamp in stamps if f"{stamp}/{_MEDIUM}" in tree]
+        places += [f"{stamp}/{PLATFORM}" for stamp in stamps if f"{stamp}/{PLATFORM}" in tree]
     return sorted(places)
 
 
@@ -90,10 +90,10 @@ def loaders(tree: Tree) -> list[str]:
 def boot_files(tree: Tree, path: Path) -> tuple[Tree, list[str]]:
     """Return boot files, as they lie at the top of a medium, and warnings; raise InputError when there are none."""
     hint = "--boot names a folder like a build's proto.boot, with boot/loader64.efi, boot/pmbr and so on"
-    if not isinstance(tree.get("boot"), Directory):
+    if not isinstance(tree.get(BOOT), Directory):
         if "loader64.efi" not in tree and "loader" not in tree:
             raise InputError("no boot files in it: neither boot/ nor loader64.efi", where=str(path), hint=hint)
-        return part_of(tree, path, target="boot"), []
+        return part_of(tree, path, target=BOOT), []
     if "usr" in tree or "kernel" in tree:
         boot = path.with_name(f"{path.name}.boot")
         raise InputError(
@@ -111,12 +111,12 @@ def boot_files(tree: Tree, path: Path) -> tuple[Tree, list[str]]:
     # Where a whole medium was named, its platforms are not wanted, nor what is made anew.
     others = [place for place in (*_places(tree), LATEST) if place in tree]
     warnings = [f"{path}: platforms that are left out of the boot files: {', '.join(others)}"] if others else []
-    return part_of(tree, path, without=(_MEDIUM, *others, *_MADE_ANEW)), warnings
+    return part_of(tree, path, without=(PLATFORM, *others, *_MADE_ANEW)), warnings
 
 
 def _of_triton(tree: Tree, path: Path) -> tuple[Tree, list[str]]:
     """Return only the boot files of a Triton USB key: the rest is for its headnode."""
     tops = [entry.path for entry in tree.children("")]
-    without = sorted(top for top in tops if top not in {"boot", "etc"})
+    without = sorted(top for top in tops if top not in {BOOT, "etc"})
     warning = f"{path}: a Triton USB key, of which only boot/ and etc/ are taken; left out: {', '.join(without)}"
     return part_of(tree, path, without=(*without, *_MADE_ANEW)), [warning]

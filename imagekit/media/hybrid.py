@@ -7,14 +7,14 @@ partitions (illumos usr/src/boot, common/part.c, ptable_open).
 
 import uuid
 
+from imagekit.boot.places import ISOBOOT
 from imagekit.boot.sectors import SECTOR, patched_pmbr, read_pmbr, read_stage2
 from imagekit.clock import derived_uuid
 from imagekit.content import Composite, Content
 from imagekit.formats import gpt
 from imagekit.formats import iso as iso9660
-from imagekit.media.sources import ISOBOOT
 
-NO_ISOBOOT = "boot/isoboot is missing: on a stick the image will start under UEFI alone"
+NO_ISOBOOT = f"{ISOBOOT} is missing: on a stick the image will start under UEFI alone"
 
 _CD_SECTOR = 2048
 

@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 
 from imagekit.boot.console import Console
 from imagekit.boot.modules import Module
+from imagekit.boot.places import BOOTFS, CDBOOT, EFIBOOT, ISOBOOT, LOADER, PMBR
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Composite
 from imagekit.errors import PlanError
@@ -18,12 +19,10 @@ from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
 from imagekit.media import hybrid
 from imagekit.media.additions import Additions
-from imagekit.media.contents import BOOTFS, LOADER, answers_warnings, listing, medium_tree, plan_esp, warnings_about
-from imagekit.media.sources import CDBOOT, ISOBOOT, SourceRequest, find_sources
+from imagekit.media.contents import answers_warnings, listing, medium_tree, plan_esp, warnings_about
+from imagekit.media.sources import SourceRequest, find_sources
 from imagekit.product import Product, write_product
 from imagekit.tree import File
-
-EFIBOOT = "boot/efiboot.img"
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +124,7 @@ def plan(request: IsoRequest) -> Plan:
         *volume.warnings,
     ]
     if request.hybrid:
-        disk = hybrid.plan_disk(volume, EFIBOOT, sources.boot_file("boot/pmbr"), isoboot, ids)
+        disk = hybrid.plan_disk(volume, EFIBOOT, sources.boot_file(PMBR), isoboot, ids)
         if isoboot is None:
             warnings.append(hybrid.NO_ISOBOOT)
     output = request.output or request.sources.root / "output-iso" / f"{sources.name}.iso"

@@ -7,9 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from imagekit.boot.console import BAUD_RATES, DEFAULT_BAUD, DEVICES, SERIAL_PORTS, Console, device_names
-from imagekit.boot.loader_conf import LOADER_CONF, MODULE_ENDINGS, loader_conf
+from imagekit.boot.loader_conf import MODULE_ENDINGS, loader_conf
 from imagekit.boot.loader_reading import LoaderReading
 from imagekit.boot.modules import Module, loader_variables
+from imagekit.boot.places import LOADER_CONF, PLATFORM
 from imagekit.content import Content
 from imagekit.errors import InputError
 from imagekit.platform.archive import check_hash, sha1_of
@@ -177,7 +178,7 @@ def _comes_anew(group: _Module, names: Sequence[str], folder: str) -> bool:
 
 
 def _is_boot_file(tree: Tree, path: str) -> bool:
-    return isinstance(tree.get(path), File) and not path.startswith("platform/")
+    return isinstance(tree.get(path), File) and not path.startswith(f"{PLATFORM}/")
 
 
 def _check_hashes(tree: Tree, groups: dict[str, _Module]) -> None:

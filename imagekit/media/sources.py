@@ -4,25 +4,21 @@ Either may be a folder, or an image or tarball that holds it: a released platfor
 """
 
 import contextlib
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
+from imagekit.boot.places import CDBOOT, ISOBOOT, PLATFORM
 from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError
 from imagekit.formats import folder
 from imagekit.media.finding import boot_files, find_platform, loaders
 from imagekit.media.parts import part_of
-from imagekit.platform.layout import BOOT_ARCHIVE
+from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_VERSION
 from imagekit.tree import Directory, File, Tree
 
-CDBOOT = "boot/cdboot"
-ISOBOOT = "boot/isoboot"
 _CHECKOUT = ("tools/build_live", "tools/build_illumos", "configure-projects")
 """What a checkout of smartos-live has before it is built."""
-
-_DATED = re.compile(r"[0-9]{8}T[0-9]{6}Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +82,7 @@ def find_sources(request: SourceRequest, *, boot_required: bool = True) -> Sourc
     warnings: list[str] = []
     stamp = _stamp(platform, found.name)
     if stamp is None:
-        warnings.append(f"{found.origin}: no build stamp in its name nor in etc/version/platform")
+        warnings.append(f"{found.origin}: no build stamp in its name nor in {PLATFORM_VERSION}")
     if f"{BOOT_ARCHIVE}.hash" not in platform:
         warnings.append(f"{found.origin}: {BOOT_ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
     boot, boot_origin = Tree(), str(request.root / "proto.boot")
@@ -97,7 +93,7 @@ def find_sources(request: SourceRequest, *, boot_required: bool = True) -> Sourc
         boot, boot_warnings = boot_files(place.tree, place.path)
         boot_origin = str(place.path)
         warnings += boot_warnings
-        if place is not named and place.path.is_dir() and "platform" in place.tree:
+        if place is not named and place.path.is_dir() and PLATFORM in place.tree:
             warnings.append(f"{place.path}: of this folder platform/ is left out; the platform comes from elsewhere")
         proto = request.root / "proto" if boot_named is None else _proto_beside(place.path)
         programs = {path: _disc_program(boot, path, proto, first=boot_named is None) for path in programs}
@@ -207,9 +203,7 @@ def version_text(tree: Tree, path: str) -> str | None:
 
 def _stamp(platform: Tree, name: str) -> Stamp | None:
     """Return what the platform's version file says, else a date in it or in the folder's name."""
-    version = version_text(platform, "etc/version/platform")
-    dates = [found[0] for found in map(_DATED.search, (version or "", name)) if found]
-    for text in (version, *dates):
-        with contextlib.suppress(InputError):  # some other text
-            return Stamp(text or "")
-    return None
+    version = version_text(platform, PLATFORM_VERSION)
+    with contextlib.suppress(InputError):  # some other text
+        return Stamp(version or "")
+    return Stamp.found_in(version or "") or Stamp.found_in(name)

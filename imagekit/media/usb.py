@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from imagekit.boot.console import Console
+from imagekit.boot.places import LOADER, PMBR, READ_BY_LOADER, STAGE2
 from imagekit.boot.sectors import SECTOR, STAGE2_LIMIT, BootPrograms, read_boot_programs
 from imagekit.clock import build_time, derived_uuid
 from imagekit.content import Bytes, Composite
@@ -18,8 +19,6 @@ from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import fat, gpt, gzip
 from imagekit.media.additions import Additions
 from imagekit.media.contents import (
-    LOADER,
-    READ_BY_LOADER,
     answers_warnings,
     listing,
     medium_tree,
@@ -154,7 +153,7 @@ def plan(request: UsbRequest) -> Plan:
     """Decide everything about a USB image; raise InputError or PlanError for all that can be known to fail."""
     sources = find_sources(request.sources)
     modules, module_warnings = request.additions.read()
-    programs = read_boot_programs(sources.boot_file("boot/pmbr"), sources.boot_file("boot/gptzfsboot"))
+    programs = read_boot_programs(sources.boot_file(PMBR), sources.boot_file(STAGE2))
     time = build_time(sources.stamp)
     tree, conf = medium_tree(sources, request.console, time, modules)
     module_warnings += answers_warnings(sources, tree, modules)

@@ -2,10 +2,11 @@
 
 import hashlib
 
+from imagekit.boot.places import PLATFORM_KERNEL
 from imagekit.content import Content
 from imagekit.errors import InputError
 from imagekit.formats import gzip
-from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
+from imagekit.platform.layout import BOOT_ARCHIVE
 from imagekit.tree import File, Tree
 
 HASH = f"{BOOT_ARCHIVE}.hash"

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
+from imagekit.boot.places import PLATFORM_KERNEL
 from imagekit.content import Bytes, Content, Deferred, write_sparse
 from imagekit.files import raw
 from imagekit.files.output import OutputFile, Outputs
@@ -21,7 +22,6 @@ from imagekit.platform.layout import (
     BOOT_ARCHIVE,
     IMAGE_KERNEL,
     PLATFORM_FILES,
-    PLATFORM_KERNEL,
     PLATFORM_VERSION,
     ROOT_PASSWORD,
 )

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
 
+from imagekit.boot.places import BOOT_VERSION
 from imagekit.clock import build_time
 from imagekit.content import Bytes
 from imagekit.files.kept import others_in
@@ -18,7 +19,6 @@ from imagekit.platform.tarball import entries_data, shipped_tree
 from imagekit.product import Product, write_product
 from imagekit.tree import File, Tree
 
-VERSION = "etc/version/boot"
 FOLDER = "proto.boot"
 OF_BOOT = OF_BUILDS - {"M413"}
 MANIFESTS = ("boot.manifest.gen", "boot.manifest.d")
@@ -81,6 +81,6 @@ def plan(request: WorkspaceRequest) -> Plan:
     time = build_time(inputs.stamp)
     known = inputs.config.boot_known
     tree, warnings = shipped_tree(inputs.manifests, inputs.protos, time=time, known=known, judged=OF_BOOT)
-    put_file(tree, VERSION, Bytes(f"{inputs.stamp.text}\n".encode(), "build stamp"), time=time)
+    put_file(tree, BOOT_VERSION, Bytes(f"{inputs.stamp.text}\n".encode(), "build stamp"), time=time)
     lost = others_in(request.root / FOLDER, {entry.path for entry in tree}, "goes")
     return Plan(inputs=inputs, tree=tree, warnings=(*inputs.warnings, *warnings, *lost))

@@ -1,9 +1,8 @@
 """Where things lie in a platform folder, as the boot programs, piadm(8) and Triton look for them."""
 
-PLATFORM_KERNEL = "i86pc/kernel/amd64/unix"
-"""The kernel, in a platform folder."""
+from imagekit.boot.places import PLATFORM, PLATFORM_KERNEL
 
-IMAGE_KERNEL = f"platform/{PLATFORM_KERNEL}"
+IMAGE_KERNEL = f"{PLATFORM}/{PLATFORM_KERNEL}"
 """The same, in the image."""
 
 SHADOW, BUILD_VERSION, RELEASE = "etc/shadow", "etc/versions/build", "etc/release"

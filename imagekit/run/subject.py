@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.boot.console import DEVICES
+from imagekit.boot.places import LOADER_CONF
 from imagekit.content import Content, DiskFile, write_sparse
 from imagekit.errors import ImagekitError, InputError
 from imagekit.files.temporary import Temporary
@@ -82,7 +83,7 @@ def _console(content: Content) -> str | None:
     A damaged image is no reason to complain here: that it does not boot may be what is to be seen.
     """
     with contextlib.suppress(ImagekitError):
-        settings = detect.open_tree(content).get("boot/loader.conf")
+        settings = detect.open_tree(content).get(LOADER_CONF)
         if isinstance(settings, File) and settings.content.size <= _LARGEST_SETTINGS:
             named = _OS_CONSOLE.findall(settings.content.read())
             if named and named[-1].decode() in DEVICES:

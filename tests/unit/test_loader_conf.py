@@ -8,18 +8,15 @@ from loader_model import FILES, Loader, at_the_border
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import parse_properties
 from imagekit.boot.loader_conf import (
-    DEFAULTS,
     KEPT_BACK,
-    LOADER_CONF,
-    LOCAL,
     MODULE_ENDINGS,
-    TRANSIENT,
     is_kept_back,
     loader_conf,
     property_problem,
 )
 from imagekit.boot.loader_reading import LoaderReading, read_loader_files
 from imagekit.boot.loader_warnings import loader_warnings
+from imagekit.boot.places import DEFAULTS, LOADER_CONF, LOCAL, TRANSIENT
 from imagekit.errors import InputError
 
 

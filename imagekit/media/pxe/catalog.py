@@ -15,7 +15,7 @@ PLATFORMS = "os"
 IMAGES = "iso"
 """Where the images for UEFI machines lie."""
 
-BOOTFS = "bootfs"
+MODULES = "bootfs"
 """Where boot modules lie, in a folder for each set of them (or for each machine, as Triton has it)."""
 
 
@@ -36,7 +36,7 @@ def script_path(stamp: str, mac: str | None) -> str:
 
 def machine_folder(mac: str) -> str:
     """Return where a machine's modules lie, as Triton's booter has it."""
-    return f"{BOOTFS}/{mac.replace(':', '')}"
+    return f"{MODULES}/{mac.replace(':', '')}"
 
 
 @dataclass(frozen=True, slots=True)

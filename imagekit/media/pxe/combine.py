@@ -7,7 +7,7 @@ from imagekit.boot.console import Console
 from imagekit.boot.modules import Module
 from imagekit.errors import InputError, PlanError
 from imagekit.media.pxe.catalog import (
-    BOOTFS,
+    MODULES,
     Catalog,
     Platform,
     Script,
@@ -117,7 +117,7 @@ def _scripts(
     properties = tuple((one.name, one.value) for one in request.properties)
     if layout == "smartos":
         targets: list[tuple[str, str, str, str | None]] = [
-            (script_path(stamp, None), stamp, f"{BOOTFS}/{module_folder(modules)}", None) for stamp in stamps
+            (script_path(stamp, None), stamp, f"{MODULES}/{module_folder(modules)}", None) for stamp in stamps
         ]
     else:
         if request.macs and len(stamps) != 1:

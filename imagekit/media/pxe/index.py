@@ -7,18 +7,18 @@ from pathlib import Path
 
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import check_property
-from imagekit.boot.loader_conf import LOADER_CONF
 from imagekit.boot.mac_address import check_mac
 from imagekit.boot.modules import name_problem
+from imagekit.boot.places import BOOT, LOADER_CONF, PLATFORM, PLATFORM_KERNEL
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
 from imagekit.errors import FormatError, ImagekitError, PlanError
 from imagekit.marks import first_mark
 from imagekit.media.pxe.catalog import (
-    BOOTFS,
     FORMAT,
     INDEX,
     LAYOUTS,
+    MODULES,
     UEFI,
     Catalog,
     Platform,
@@ -33,14 +33,14 @@ from imagekit.media.pxe.catalog import (
 from imagekit.media.pxe.request import is_listable
 from imagekit.media.pxe.texts import RESERVED_STAMPS
 from imagekit.media.pxe.url import check_url
-from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
+from imagekit.platform.layout import BOOT_ARCHIVE
 from imagekit.tree import check_path
 
 LARGEST = 4 << 20
 """Bytes of the longest index.json that is read or written: some thousands of platforms."""
 
 _SHA256 = re.compile("[0-9a-f]{64}")
-_MODULE_FOLDER = re.compile(f"{BOOTFS}/[0-9a-f]{{8}}")
+_MODULE_FOLDER = re.compile(f"{MODULES}/[0-9a-f]{{8}}")
 
 
 def read_index(directory: Path) -> bytes | None:
@@ -161,7 +161,7 @@ def _served(value: object, path: str | None = None) -> Served:
 
 def _boot_file(value: object) -> Served:
     file = _served(value)
-    if not file.path.startswith("boot/") or file.path == LOADER_CONF or not is_listable(file.path):
+    if not file.path.startswith(f"{BOOT}/") or file.path == LOADER_CONF or not is_listable(file.path):
         raise ValueError(f"{file.path[:200]!r} is no file of the loader's that is served")
     return file
 
@@ -170,7 +170,7 @@ def _platform(value: dict[str, object]) -> Platform:
     stamp = _stamp(value)
     if stamp in RESERVED_STAMPS:
         raise ValueError(f"{stamp} has another meaning in the scripts")
-    folder = f"{platform_folder(stamp)}/platform"
+    folder = f"{platform_folder(stamp)}/{PLATFORM}"
     hashed = value.get("boot_archive_hash")
     return Platform(
         stamp=stamp,

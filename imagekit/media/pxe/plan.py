@@ -10,17 +10,18 @@ from pathlib import Path
 from imagekit.boot.console import Console
 from imagekit.boot.ipxe import ARCHIVE_LIMIT, limit_warnings
 from imagekit.boot.kernel_arguments import disagreements
-from imagekit.boot.loader_conf import DEFAULTS, is_kept_back
+from imagekit.boot.loader_conf import is_kept_back
 from imagekit.boot.modules import Module
+from imagekit.boot.places import DEFAULTS, LOADER, LOADER_CONF, PLATFORM
 from imagekit.content import Composite, Content, DiskFile
 from imagekit.errors import InputError, PlanError, listed
 from imagekit.files.output import OutputFolder, Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.interrupts import held
 from imagekit.media.additions import age_warnings, answers_of
-from imagekit.media.contents import LOADER, loader_conf_warnings
+from imagekit.media.contents import loader_conf_warnings
 from imagekit.media.pxe import publish
-from imagekit.media.pxe.catalog import INDEX, Catalog, Platform, Served, platform_folder, script_path
+from imagekit.media.pxe.catalog import INDEX, PLATFORMS, Catalog, Platform, Served, platform_folder, script_path
 from imagekit.media.pxe.combine import combine
 from imagekit.media.pxe.index import index_text, parse_catalog, read_index
 from imagekit.media.pxe.request import (
@@ -69,7 +70,7 @@ class Plan:
         yield f"console        {self.catalog.console}"
         yield f"default        {self.catalog.default_stamp}"
         for platform in self.catalog.platforms:
-            new = " (new)" if f"os/{platform.stamp}" in self.folders else ""
+            new = " (new)" if platform_folder(platform.stamp) in self.folders else ""
             yield f"platform       {platform.stamp}{new}, boot archive {platform.archive.size:,} bytes"
         for script in self.catalog.scripts:
             yield f"script         {script.path}: unix {boot_of(self.catalog, script).arguments(script.console)}"
@@ -143,7 +144,9 @@ class Plan:
     def _fill(self, folder: OutputFolder, name: str, contents: Mapping[str, Content]) -> None:
         for path, content in contents.items():
             # A file of answers may be edited in place one day; then it must not change here, behind its hash's back.
-            publish.put(content, folder, path.removeprefix(f"{name}/"), share=self.share and name.startswith("os/"))
+            publish.put(
+                content, folder, path.removeprefix(f"{name}/"), share=self.share and name.startswith(f"{PLATFORMS}/")
+            )
 
 
 def plan(request: PxeRequest) -> Plan:
@@ -165,7 +168,7 @@ def plan(request: PxeRequest) -> Plan:
         own, _ = own_settings(sources.boot)
         if own:
             warnings.append(
-                f"{sources.boot_origin}: its boot/loader.conf is not taken into the directory: {', '.join(own)}; "
+                f"{sources.boot_origin}: its {LOADER_CONF} is not taken into the directory: {', '.join(own)}; "
                 "use -c, -B, --module and --answers"
             )
     catalog, places = combine(request, old, found, modules)
@@ -322,7 +325,7 @@ def _gone(old: Catalog | None, new: Catalog) -> tuple[str, ...]:
         return ()
     kept = {file.path for file in new.served()} | set(generated(new))
     scripts = [path for path in generated(old) if path not in kept]
-    stamps = [f"os/{platform.stamp}" for platform in old.platforms if new.platform(platform.stamp) is None]
+    stamps = [platform_folder(platform.stamp) for platform in old.platforms if new.platform(platform.stamp) is None]
     folders = {script.folder for script in old.scripts if script.folder}
     left = {script.folder for script in new.scripts}
     files = [file.path for file in old.loader if file.path not in kept]
@@ -351,10 +354,10 @@ def _warnings(request: PxeRequest, catalog: Catalog, found: Sequence[Found]) -> 
     warnings += _uefi_warnings(request, catalog, new)
     # Those that are to be removed are there as yet.
     names = {platform.stamp for platform in catalog.platforms} | {stamp.text for stamp in request.remove}
-    place = request.output / "os"
+    place = request.output / PLATFORMS
     for folder in sorted(place.iterdir()) if place.is_dir() else ():
         if folder.is_dir() and not folder.name.startswith(".") and folder.name not in names:
-            wrong = "" if (folder / "platform").is_dir() else ": no folder named platform in it, so it would not boot"
+            wrong = "" if (folder / PLATFORM).is_dir() else f": no folder named {PLATFORM} in it, so it would not boot"
             warnings.append(f"{folder} is in no menu, imagekit did not put it there{wrong}")
     return warnings
 

@@ -8,12 +8,13 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from imagekit.boot.places import BOOT
 from imagekit.content import Composite, Content, DiskFile, Slice, data_runs, write_sparse
 from imagekit.disk import make_folders_above, remove_empty, reporting_errors
 from imagekit.errors import OutputError, PlanError
 from imagekit.files.output import OutputFile, OutputFolder, Outputs
 from imagekit.interrupts import held
-from imagekit.media.pxe.catalog import BOOTFS, IMAGES, INDEX, PLATFORMS
+from imagekit.media.pxe.catalog import IMAGES, INDEX, MODULES, PLATFORMS
 
 FICLONE = 0x40049409
 """The ioctl that makes a file share the blocks of another until one of them changes (linux/fs.h)."""
@@ -66,7 +67,7 @@ def _lock(directory: Path, waiting: Callable[[], None] | None) -> int:
 
 def _clear(directory: Path) -> None:
     """Remove what runs that were killed left: before planning, for it may be hard links, which count in a source."""
-    for name in ("", PLATFORMS, IMAGES, BOOTFS, "boot", "dhcp"):
+    for name in ("", PLATFORMS, IMAGES, MODULES, BOOT, "dhcp"):
         Outputs().clear(directory / name)
 
 

@@ -8,30 +8,34 @@ from pathlib import Path
 
 from imagekit.boot.console import Console
 from imagekit.boot.kernel_arguments import BootProperty
-from imagekit.boot.loader_conf import LOADER_CONF
 from imagekit.boot.modules import Module
+from imagekit.boot.places import (
+    BIOS_LOADER,
+    BOOT,
+    CDBOOT,
+    EFIBOOT,
+    ISOBOOT,
+    LOADER,
+    LOADER_CONF,
+    PLATFORM,
+    PLATFORM_KERNEL,
+    PMBR,
+    STAGE2,
+)
 from imagekit.clock import Stamp
 from imagekit.content import Bytes, Content
 from imagekit.errors import InputError
 from imagekit.media.additions import Additions
-from imagekit.media.pxe.catalog import Platform, Served
+from imagekit.media.pxe.catalog import Platform, Served, platform_folder
 from imagekit.media.repacking import own_settings
 from imagekit.media.sources import SourceRequest, Sources
 from imagekit.platform.archive import check_boot_archive
-from imagekit.platform.layout import BOOT_ARCHIVE, PLATFORM_KERNEL
+from imagekit.platform.layout import BOOT_ARCHIVE
 from imagekit.tree import File
 
 DISK_PROGRAMS = (
-    "pmbr",
-    "mbr",
-    "gptzfsboot",
-    "zfsboot",
-    "isoboot",
-    "cdboot",
-    "efiboot.img",
-    "loader",
-    "loader64.efi",
-    "loader32.efi",
+    *(PMBR, STAGE2, ISOBOOT, CDBOOT, EFIBOOT, BIOS_LOADER, LOADER),
+    *(f"{BOOT}/mbr", f"{BOOT}/zfsboot", f"{BOOT}/loader32.efi"),
 )
 """Boot files that start from disks and CDs only, and are not served: those for UEFI have no network drivers."""
 
@@ -81,7 +85,7 @@ def read_platform(sources: Sources) -> Found:
         entry = sources.platform.get(place)
         if not isinstance(entry, File):
             continue
-        path = f"os/{stamp}/platform/{place}"
+        path = f"{platform_folder(stamp)}/{PLATFORM}/{place}"
         contents[path] = entry.content
         file, digest = _sum(path, entry.content)
         served.append(file)
@@ -107,8 +111,7 @@ def served_content(path: str, content: Content) -> Served:
 
 def is_served_boot_file(path: str) -> bool:
     """Tell whether a boot file can be used over the network, and is not generated."""
-    top, _, rest = path.partition("/")
-    return top == "boot" and bool(rest) and rest not in DISK_PROGRAMS and path != LOADER_CONF
+    return path.startswith(f"{BOOT}/") and path not in {*DISK_PROGRAMS, LOADER_CONF}
 
 
 def loader_files(sources: Sources) -> Iterator[tuple[str, Content]]:

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 
 from imagekit.boot.dhcp_snippets import Snippets
 from imagekit.boot.ipxe import LABELS, Boot, ModuleLine, menu, straight
-from imagekit.boot.loader_conf import LOADER_CONF, loader_conf, property_problem
+from imagekit.boot.loader_conf import loader_conf, property_problem
 from imagekit.boot.modules import loader_variables
+from imagekit.boot.places import BOOT, LOADER_CONF, PLATFORM, PXEBOOT
 from imagekit.errors import PlanError
-from imagekit.media.pxe.catalog import BOOTFS, IMAGES, INDEX, Catalog, Script
+from imagekit.media.pxe.catalog import IMAGES, INDEX, MODULES, Catalog, Script, platform_folder
 from imagekit.media.pxe.url import server_address, tftp_prefix
 
 MENU = "smartos.ipxe"
 RESERVED_STAMPS = frozenset({MENU.removesuffix(".ipxe"), *LABELS})
 """Stamps whose platforms would take the name of the menu, or of a label in it."""
 
-PXEBOOT = "boot/pxeboot"
 README = "README"
 SUMS = "SHA256SUMS"
 DHCP = ("dhcp/isc-dhcpd.conf", "dhcp/kea-dhcp4.json", "dhcp/dnsmasq.conf")
@@ -123,14 +123,17 @@ def _readme(catalog: Catalog) -> str:
         )
         table.append(("STAMP.ipxe", "iPXE script: boots that one platform straight"))
     table.append(
-        ("os/STAMP/platform/", "kernel and boot archive of a platform; the kernel depends on these very paths")
+        (
+            f"{platform_folder('STAMP')}/{PLATFORM}/",
+            "kernel and boot archive of a platform; the kernel depends on these very paths",
+        )
     )
     if any(script.modules for script in catalog.scripts):
         table.append(
-            (f"{BOOTFS}/", "boot modules, which SmartOS shows in /system/boot; NAME.hash is the SHA-1 of NAME")
+            (f"{MODULES}/", "boot modules, which SmartOS shows in /system/boot; NAME.hash is the SHA-1 of NAME")
         )
     if catalog.loader:
-        table.append(("boot/", "the illumos loader's files, with loader.conf for the default platform"))
+        table.append((f"{BOOT}/", "the illumos loader's files, with loader.conf for the default platform"))
     if catalog.has_images:
         table.append((f"{IMAGES}/", "ISO images that iPXE boots UEFI machines from (sanboot), over HTTP"))
     if any(file.path == PXEBOOT for file in catalog.loader):

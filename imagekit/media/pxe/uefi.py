@@ -8,8 +8,9 @@ fetch it.
 from collections.abc import Mapping, Sequence
 
 from imagekit.boot.console import DEVICES, Console
-from imagekit.boot.loader_conf import LOADER_CONF, loader_conf
+from imagekit.boot.loader_conf import loader_conf
 from imagekit.boot.modules import Module, loader_variables
+from imagekit.boot.places import BOOTFS, EFIBOOT, LOADER_CONF
 from imagekit.clock import Stamp, build_time, derived_uuid
 from imagekit.content import Bytes, Composite, Content
 from imagekit.formats import iso
@@ -20,7 +21,6 @@ from imagekit.media.pxe.request import Found, module_contents, served_content
 from imagekit.media.pxe.texts import loader_properties
 from imagekit.tree import Directory, File, Tree
 
-EFIBOOT = "boot/efiboot.img"
 ALIGNMENT = 128 << 10
 """Bytes: where files of this size and more begin, so that they can share blocks with their sources (ZFS's records are
 as large, the blocks of Btrfs and XFS smaller)."""
@@ -40,7 +40,7 @@ def plan_image(
     folder = f"{platform_folder(script.stamp)}/"
     files |= {path.removeprefix(folder): content for path, content in platform.contents.items()}
     for module in modules:
-        files |= module_contents(module, contents.BOOTFS)
+        files |= module_contents(module, BOOTFS)
     files[LOADER_CONF] = Bytes(_loader_conf(script, platform), f"generated {LOADER_CONF}")
     for path in sorted(files):
         _add(tree, path, files[path], time)
@@ -70,5 +70,5 @@ def _loader_conf(script: Script, platform: Found) -> bytes:
     console = Console(device, script.console.baud) if device in DEVICES else script.console
     variables = [] if platform.platform.hash else [("boot_archive.hash_load", "NO")]
     variables += loader_properties(script)
-    variables += loader_variables((module.name for module in script.modules), contents.BOOTFS)
+    variables += loader_variables((module.name for module in script.modules), BOOTFS)
     return loader_conf(console, variables)
