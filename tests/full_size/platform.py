@@ -53,7 +53,7 @@ def check_platform(report, user, work):
 
 def check_ufs(report, name, image):
     """Run the independent consistency check of UFS."""
-    checker = PROJECT / "tests/formats/ufs_check.py"
+    checker = PROJECT / "tests/kit/ufs_check.py"
     done = subprocess.run([sys.executable, str(checker), str(image)], capture_output=True, text=True, check=False)
     clean = (done.returncode, done.stdout.strip()) == (0, "clean")
     report.check(f"platform: ufs_check of {name}", [] if clean else (done.stdout + done.stderr).splitlines())

@@ -19,10 +19,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "unit"))
-import workspace
-
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 from imagekit.platform.demo import make_demo
+from kit import workspace
 
 IMAGEKIT = (sys.executable, "-P", "-m", "imagekit")
 

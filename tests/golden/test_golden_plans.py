@@ -3,8 +3,9 @@
 import difflib
 from pathlib import Path
 
-import plans
 import pytest
+
+from golden import plans
 
 FOLDER = Path(__file__).parent
 
