@@ -29,9 +29,6 @@ NAME = "imagekit.yaml"
 
 _KEYS = ("root-size", "usr-size", "complete", "prebuilt", "hooks", "known")
 
-DEFAULT_COMPLETE = ("usr/share/lib/zoneinfo", "platform/i86pc/ucode")
-"""What smartos-live's tzcheck and ucodecheck look at."""
-
 _LARGEST_FILE = 1 << 20  # bytes
 _MOST_KNOWN = 1000
 _LONGEST_SHOWN = 60  # characters

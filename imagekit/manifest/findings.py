@@ -124,6 +124,22 @@ class FindingsError(InputError):
             super().__init__(head + listed([found.brief for found in self.findings], again=head), hint=hint)
 
 
+def without_fatal(findings: Iterable[Finding], complete: Sequence[str] = (), *, strict: bool = False) -> list[Finding]:
+    """Return the findings in spite of which an image is made; raise FindingsError with all others, if there are any.
+
+    With `strict`, every warning is as good as an error.
+    """
+    fatal: list[Finding] = []
+    others: list[Finding] = []
+    for finding in findings:
+        refused = is_fatal(finding, complete) or (strict and finding.severity != "note")
+        (fatal if refused else others).append(finding)
+    if fatal:
+        hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
+        raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
+    return others
+
+
 def grouped(findings: Iterable[Finding]) -> list[str]:
     """Return a line a code: how often it was found, and its first place; of one finding, all of it."""
     first: dict[str, Finding] = {}

@@ -12,7 +12,7 @@ from imagekit.content import DiskFile
 from imagekit.formats.folder import trouble_reading
 from imagekit.manifest.accounts import Accounts, read_accounts
 from imagekit.manifest.combine import repetitions
-from imagekit.manifest.findings import Finding, FindingsError, Severity, at, in_order, is_fatal, without_allowed
+from imagekit.manifest.findings import Finding, Severity, at, in_order, without_allowed, without_fatal
 from imagekit.manifest.grammar import Directive
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.relations import escaping_links, hard_links, missing_directories, standing
@@ -38,7 +38,6 @@ def resolve(
     *,
     mtime: int,
     accounts: Accounts | None = None,
-    strict: bool = False,
 ) -> Resolution:
     """Return the Tree that a manifest describes.
 
@@ -46,15 +45,11 @@ def resolve(
     seconds since 1970; `accounts` are those of the proto areas by default.  Of several directives for a path the last
     stands.  An unknown owner becomes id 0, a directory without an entry 0755 root:root, each with a warning.
 
-    Raise FindingsError with all that keeps the tree from being made; with `strict`, every warning does.
+    Raise FindingsError with all that keeps the tree from being made.
     """
     examined = examine(directives, ProtoPath(protos), mtime=mtime, accounts=accounts or read_accounts(protos))
-    found = without_allowed(examined.findings, directives)
-    fatal = in_order(one for one in found if strict or is_fatal(one))
-    if fatal:
-        hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
-        raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
-    return Resolution(examined.tree, tuple(in_order(found)), examined.suppliers)
+    warnings = without_fatal(in_order(without_allowed(examined.findings, directives)))
+    return Resolution(examined.tree, tuple(warnings), examined.suppliers)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,20 +1,17 @@
-"""What a platform asks of a manifest and its proto areas: `platform` refuses by it, and `verify` says so before.
-
-Below the paths that have to be complete all is as smartos-live's tools/tzcheck and tools/ucodecheck want it.
-"""
+"""What a platform asks of a manifest and its proto areas: `platform` refuses by it, and `verify` says so before."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from imagekit.config import DEFAULT_COMPLETE, Config
+from imagekit.config import Config
 from imagekit.content import Bytes
 from imagekit.errors import ImagekitError, InputError
+from imagekit.manifest.complete import EXPECTED, complete_paths
 from imagekit.manifest.findings import Finding, Severity, in_order, is_below
 from imagekit.manifest.grammar import Directive
 from imagekit.manifest.known import OF_VERIFY, set_apart
-from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.verify import Verification, verify
 from imagekit.platform import password
 from imagekit.platform.fixups import put_file
@@ -23,9 +20,6 @@ from imagekit.platform.images import split_images
 from imagekit.platform.layout import BUILD_VERSION, IMAGE_KERNEL, RELEASE, SHADOW
 from imagekit.platform.versions import git_status
 from imagekit.tree import File, Tree
-
-EXPECTED = ("usr/share/lib/zoneinfo", "platform/i86pc/ucode/AuthenticAMD", "platform/i86pc/ucode/GenuineIntel")
-"""Where smartos-live's checks want to find something; nothing there is a suspicious build."""
 
 
 def verify_platform(
@@ -42,7 +36,7 @@ def verify_platform(
 
     Raise InputError when a proto area can't be read at all, or none has a path that was given.
     """
-    prefixes = complete_paths(config, protos)
+    prefixes = _complete_paths(config, protos)
     every = list(dict.fromkeys([*prefixes, *complete]))
     return verify(directives, protos, complete=every, expected=expected, modes=modes, mtime=mtime)
 
@@ -64,7 +58,7 @@ def check(
     """
     if is_any and not any(directive.path == IMAGE_KERNEL for directive in directives):
         shipped = {directive.path for directive in directives}
-        prefixes = [one for one in complete_paths(config, protos) if any(is_below(path, (one,)) for path in shipped)]
+        prefixes = [one for one in _complete_paths(config, protos) if any(is_below(path, (one,)) for path in shipped)]
         return verify(directives, protos, complete=list(dict.fromkeys([*prefixes, *complete])), modes=modes)
     expected = EXPECTED if config.complete is None else ()
     found = verify_platform(directives, protos, config, complete=complete, expected=expected, modes=modes)
@@ -81,23 +75,8 @@ def without_known(found: Verification, config: Config, *, is_any: bool = False) 
     return replace(found, findings=tuple(sorting.new), known=tuple(sorting.known), stale=tuple(sorting.stale))
 
 
-def complete_paths(config: Config, protos: Sequence[Path]) -> list[str]:
-    """Return the paths below which all has to be shipped: those configured, or those of the default that are there.
-
-    Raise InputError for those configured that no proto area has.
-    """
-    areas = ProtoPath(protos)
-    if config.complete is None:
-        return [prefix for prefix in DEFAULT_COMPLETE if areas.lookup(prefix) is not None]
-    missing = [prefix for prefix in config.complete if prefix and areas.lookup(prefix) is None]
-    if missing:
-        nearby = [near for near in map(areas.nearest, missing) if near]
-        raise InputError(
-            f"complete: nothing is at {', '.join(missing)} in {areas.places()}",
-            where=str(config.path),
-            hint=f"did you mean {', '.join(nearby)}?" if nearby else "these are paths of the image, such as usr/vm",
-        )
-    return list(config.complete)
+def _complete_paths(config: Config, protos: Sequence[Path]) -> list[str]:
+    return complete_paths(config.complete, protos, str(config.path))
 
 
 def require_kernel(tree: Tree) -> None:

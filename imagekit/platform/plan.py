@@ -10,7 +10,7 @@ from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError, listed
 from imagekit.files.kept import others_in
 from imagekit.manifest.accounts import read_accounts
-from imagekit.manifest.findings import Finding, FindingsError, grouped, is_fatal
+from imagekit.manifest.findings import Finding, grouped, without_fatal
 from imagekit.manifest.known import OF_BUILDS, set_apart
 from imagekit.manifest.lint import lint
 from imagekit.manifest.sources import parse_files, read_manifests
@@ -104,18 +104,9 @@ def _resolve(inputs: Inputs, time: int, more: Sequence[Finding], *, strict: bool
     verified = verify_platform(directives, inputs.protos, inputs.config, mtime=time)
     findings = dict.fromkeys([*verified.findings, *(_lint(inputs) if strict else ())])
     sorting = set_apart([*findings, *more], inputs.config.known, OF_BUILDS)
-    fatal: list[Finding] = []
-    others: list[Finding] = []
-    for finding in sorting.new:
-        if finding.severity == "note":
-            continue
-        if finding in more:
-            continue
-        (fatal if strict or is_fatal(finding, verified.complete) else others).append(finding)
-    if fatal:
-        hint = "`imagekit verify` shows all that does not fit; docs/lint.md explains the codes"
-        raise FindingsError("the manifest and the proto areas do not fit", fatal, hint=hint)
-    return verified.tree, [*grouped(others), *(one.brief for one in more if one in sorting.new), *sorting.remarks()]
+    others = without_fatal((one for one in sorting.new if one not in more), verified.complete, strict=strict)
+    warnings = grouped(one for one in others if one.severity != "note")
+    return verified.tree, [*warnings, *(one.brief for one in more if one in sorting.new), *sorting.remarks()]
 
 
 def _lint(inputs: Inputs) -> list[Finding]:

@@ -12,7 +12,7 @@ import pytest
 
 from imagekit.errors import InputError
 from imagekit.manifest.accounts import Accounts
-from imagekit.manifest.findings import FindingsError
+from imagekit.manifest.findings import FindingsError, without_fatal
 from imagekit.manifest.grammar import Directive, parse
 from imagekit.manifest.resolve import Resolution, resolve
 from imagekit.tree import Directory, File, HardLink, Symlink
@@ -26,13 +26,13 @@ def directives(text: str) -> list[Directive]:
     return parsed.directives
 
 
-def resolved(text: str, *protos: Path, strict: bool = False) -> Resolution:
-    return resolve(directives(text), protos, mtime=77, accounts=ACCOUNTS, strict=strict)
+def resolved(text: str, *protos: Path) -> Resolution:
+    return resolve(directives(text), protos, mtime=77, accounts=ACCOUNTS)
 
 
-def refused(text: str, *protos: Path, strict: bool = False) -> list[tuple[int, str]]:
+def refused(text: str, *protos: Path) -> list[tuple[int, str]]:
     with pytest.raises(FindingsError) as caught:
-        resolved(text, *protos, strict=strict)
+        resolved(text, *protos)
     return [(finding.line, finding.code) for finding in caught.value.findings]
 
 
@@ -218,13 +218,15 @@ def test_what_is_put_right_is_a_warning(proto: Path):
         "usr/bin/ls",
         "usr/bin/up",
     ]
-    assert refused(text, proto, strict=True) == [(one.line, one.code) for one in result.warnings]
+    with pytest.raises(FindingsError) as caught:
+        without_fatal(result.warnings, strict=True)
+    assert caught.value.findings == result.warnings
 
 
 def test_an_allowance_quiets_a_warning_but_no_error(proto: Path):
     text = "f none 0644 root sys # imagekit: allow M401 it is missed\n"
     assert refused(text, proto) == [(1, "M401")]
-    result = resolved("s up=../x # imagekit: allow M308 it is /x\n", proto, strict=True)
+    result = resolved("s up=../x # imagekit: allow M308 it is /x\n", proto)
     assert result.warnings == ()
 
 
