@@ -8,7 +8,7 @@ from imagekit.content import Content
 from imagekit.files import raw
 from imagekit.files.output import Outputs
 from imagekit.formats import gzip
-from imagekit.progress import progress_bar
+from imagekit.progress import Show, unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,14 +47,15 @@ def write_product(
     compress: bool,
     level: gzip.Level = "close",
     digest: bool = True,
+    show: Show = unseen,
 ) -> Product:
-    """Write a content to an output of its own, as it is (zeros become holes) or compressed; show the progress.
+    """Write a content to an output of its own, as it is (zeros become holes) or compressed; `show` shows the progress.
 
     Without `digest`, an output that is not compressed has no SHA-256: that takes longer than writing it.
     """
     started = time.monotonic()
     output = outputs.file(path)
-    with progress_bar(path.name, content.size) as progress:
+    with show(path.name, content.size) as progress:
         result: gzip.Result | raw.Result
         if compress:
             result = gzip.compress(content, output.write, level=level, progress=progress)

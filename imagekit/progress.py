@@ -1,8 +1,7 @@
-"""How far a long step has come: shown on a terminal, silent everywhere else."""
+"""What is told while work goes on: whoever does it reports, and whoever asked for it shows that, or does not."""
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Protocol
 
 
@@ -22,37 +21,18 @@ class Silent:
 
 SILENT = Silent()
 
-
-class _Bar:
-    def __init__(self, title: str, total: int) -> None:
-        from tqdm import tqdm  # noqa: PLC0415 - slow to import, and only terminals need it
-
-        self._bar = tqdm(
-            total=total,
-            desc=title,
-            unit="B",
-            unit_scale=True,
-            unit_divisor=1024,
-            leave=False,
-            ascii=True,
-            file=sys.stderr,
-        )
-
-    def advance(self, count: int, /) -> None:
-        self._bar.update(count)
-
-    def close(self) -> None:
-        self._bar.close()
+Show = Callable[[str, int], AbstractContextManager[Progress]]
+"""Shows a step of this title and of so many bytes; what it yields is told of them until the `with` block ends."""
 
 
-@contextmanager
-def progress_bar(title: str, total: int) -> Iterator[Progress]:
-    """Show a bar for `total` bytes on standard error when that is a terminal; else yield a silent progress."""
-    if not sys.stderr.isatty():
-        yield SILENT
-        return
-    bar = _Bar(title, total)
-    try:
-        yield bar
-    finally:
-        bar.close()
+Say = Callable[[str], None]
+"""Tells a line of text to whoever waits."""
+
+
+def unsaid(_line: str) -> None:
+    """Tell nobody."""
+
+
+def unseen(_title: str, _total: int) -> AbstractContextManager[Progress]:
+    """Show nothing: nobody watches."""
+    return nullcontext(SILENT)

@@ -12,8 +12,10 @@ import click
 
 from imagekit.boot.console import DEVICES, Console
 from imagekit.boot.modules import ModuleRequest
+from imagekit.cli import terminal
 from imagekit.clock import Stamp
 from imagekit.errors import ImagekitError, InputError, OutputError
+from imagekit.progress import Show
 
 if TYPE_CHECKING:
     from imagekit.files.rehearsal import Rehearsal
@@ -262,7 +264,7 @@ class Plan(Protocol):
     def rehearse(self, outputs: "Rehearsal") -> None:
         """Name the outputs, for what would keep them from being made."""
 
-    def write(self) -> "Sequence[Product]":
+    def write(self, show: Show = ..., /) -> "Sequence[Product]":
         """Carry it out."""
 
 
@@ -281,7 +283,7 @@ def carry_out(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     if dry_run:
         print_lines(plan.lines())
         return
-    products = plan.write()
+    products = plan.write(terminal.bar)
     late = [warning for product in products for warning in product.warnings]
     warn(late)
     if as_json:

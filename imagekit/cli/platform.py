@@ -5,8 +5,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from imagekit.cli import options
+from imagekit.cli import options, terminal
 from imagekit.clock import Stamp
+from imagekit.progress import unsaid
 
 if TYPE_CHECKING:
     from imagekit.formats.gzip import Level
@@ -83,5 +84,5 @@ def command(
         config=config,
         level=level,
     )
-    with build_log.BuildLog(keeps=not dry_run) as log:
+    with build_log.BuildLog(keeps=not dry_run, tell=unsaid if dry_run else terminal.write) as log:
         options.carry_out(plan.plan(asked, log), dry_run=dry_run, as_json=as_json)

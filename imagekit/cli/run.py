@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from imagekit.boot.console import DEVICES
-from imagekit.cli import options
+from imagekit.cli import options, terminal
 
 
 @click.command("run")
@@ -96,7 +96,9 @@ def command(
             accelerator=accel,
             bootfile=bootfile,
             more=qemu,
-        )
+        ),
+        options.note,
+        terminal.bar,
     )
     if outcome.missing:
         options.print_lines(outcome.lines(), err=True)

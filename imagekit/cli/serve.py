@@ -25,4 +25,4 @@ def command(folder: Path, bind: str, port: int) -> None:
     """
     from imagekit import serve  # noqa: PLC0415 - keeps --help quick
 
-    serve.serve(folder, bind, port)
+    serve.serve(folder, bind, port, click.echo, options.note)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from imagekit.cli import options
+from imagekit.cli import options, terminal
 
 
 @click.command("verify")
@@ -60,7 +60,7 @@ def command(
     found = checks.without_known(found, configured, is_any=bool(manifests))
     done = None
     if content:
-        found, done = report.add_sums(found)
+        found, done = report.add_sums(found, terminal.bar)
     if as_json:
         options.print_json(report.document(found, done))
     else:

@@ -6,13 +6,13 @@ from dataclasses import asdict, replace
 from imagekit.manifest.findings import Finding, as_document, count_line, in_order
 from imagekit.manifest.sums import Sum, sums
 from imagekit.manifest.verify import Verification
-from imagekit.progress import progress_bar
+from imagekit.progress import Show, unseen
 
 
-def add_sums(found: Verification) -> tuple[Verification, list[Sum]]:
+def add_sums(found: Verification, show: Show = unseen) -> tuple[Verification, list[Sum]]:
     """Hash every file that could be found; what can't be read to its end joins the findings (M406)."""
     total = sum(file.content.size for file in found.tree.files())
-    with progress_bar("hashing", total) as progress:
+    with show("hashing", total) as progress:
         done, failures = sums(found.tree.files(), progress)
     late = [Finding("M406", "error", failure.reason, failure.path) for failure in failures]
     return replace(found, findings=tuple(in_order([*found.findings, *late]))), done

@@ -22,6 +22,7 @@ from imagekit.media.additions import Additions
 from imagekit.media.contents import answers_warnings, listing, medium_tree, plan_esp, warnings_about
 from imagekit.media.sources import SourceRequest, find_sources
 from imagekit.product import Product, write_product
+from imagekit.progress import Show, unseen
 from imagekit.tree import File
 
 
@@ -80,10 +81,10 @@ class Plan:
         """Name the outputs, for what would keep them from being made."""
         outputs.file(self.output, self.content())
 
-    def write(self) -> list[Product]:
+    def write(self, show: Show = unseen) -> list[Product]:
         """Write the image; return its summary."""
         with Outputs() as outputs:
-            return [write_product(outputs, self.output, self.content(), compress=False)]
+            return [write_product(outputs, self.output, self.content(), compress=False, show=show)]
 
 
 def plan(request: IsoRequest) -> Plan:

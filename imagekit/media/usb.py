@@ -27,6 +27,7 @@ from imagekit.media.contents import (
 )
 from imagekit.media.sources import SourceRequest, find_sources
 from imagekit.product import Product, write_product
+from imagekit.progress import Show, unseen
 from imagekit.tree import Tree
 
 DEFAULT_SIZE = 1_940_000_256
@@ -139,11 +140,17 @@ class Plan:
         outputs.file(self.output, None if self.compress else self.content())
         outputs.file(self.map_output)
 
-    def write(self) -> list[Product]:
+    def write(self, show: Show = unseen) -> list[Product]:
         """Write the image and partition.map, both or neither; return the image's summary."""
         with Outputs() as outputs:
             product = write_product(
-                outputs, self.output, self.content(), compress=self.compress, level=self.level, digest=self.digest
+                outputs,
+                self.output,
+                self.content(),
+                compress=self.compress,
+                level=self.level,
+                digest=self.digest,
+                show=show,
             )
             outputs.file(self.map_output).write(self.partition_map().encode())
         return [product]

@@ -27,7 +27,7 @@ from imagekit.platform.layout import (
 )
 from imagekit.platform.request import Inputs
 from imagekit.product import Product, write_product
-from imagekit.progress import progress_bar
+from imagekit.progress import Show, unseen
 from imagekit.tree import Directory, File, Tree
 
 _HASH_SIZE = 41
@@ -89,19 +89,19 @@ class Plan:
         for name in ("platform-latest", "platform-latest.tgz"):
             outputs.link(place / name)
 
-    def write(self) -> list[Product]:
+    def write(self, show: Show = unseen) -> list[Product]:
         """Carry the plan out; return the summaries of the boot archive and the tarball."""
-        products = _assemble(self)
+        products = _assemble(self, show)
         self.log.lines(product.line() for product in products)
         self.log.lines(f"warning: {warning}" for product in products for warning in product.warnings)
         return products
 
 
-def _assemble(plan: Plan) -> list[Product]:
+def _assemble(plan: Plan, show: Show) -> list[Product]:
     """Make all that a platform consists of; return the summaries of the boot archive and the tarball.
 
     What can be done at the same time is: sums while /usr is compressed, the boot archive while the tarball is written,
-    which shows the progress of both.
+    whose progress is shown for both.
     """
     output = plan.inputs.output
     with Outputs() as outputs:
@@ -110,7 +110,7 @@ def _assemble(plan: Plan) -> list[Product]:
         archive = folder.file(BOOT_ARCHIVE)
         with plan.log.step("Compressing /usr"), ThreadPoolExecutor(1) as background:
             background.submit(images.shipped.read)
-            usr = _compressed_usr(images, archive, plan.inputs.level)
+            usr = _compressed_usr(images, archive, plan.inputs.level, show)
         root = images.complete_root(usr)
         in_place = root.last
         if not usr.lies_in(root):
@@ -122,7 +122,7 @@ def _assemble(plan: Plan) -> list[Product]:
             tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
             packed = tar.plan(tree)
             tarball = write_product(
-                outputs, output / f"{plan.name}.tgz", packed, compress=True, level=plan.inputs.level
+                outputs, output / f"{plan.name}.tgz", packed, compress=True, level=plan.inputs.level, show=show
             )
             boot_archive, _ = writing.result()
         for file in tree.files():
@@ -146,11 +146,11 @@ def _final_images(plan: Plan) -> Images:
     return plan.images if tree is None else plan_images(tree, plan.images.sizes, plan.time)
 
 
-def _compressed_usr(images: Images, archive: OutputFile, level: gzip.Level) -> LastFile:
+def _compressed_usr(images: Images, archive: OutputFile, level: gzip.Level, show: Show) -> LastFile:
     """Compress /usr into the boot archive, to where it will be: it is most of it."""
     image = images.usr.content("/usr image")
     compressed = LastFile(images.root, archive, USR_ARCHIVE)
-    with progress_bar(USR_ARCHIVE, image.size) as progress:
+    with show(USR_ARCHIVE, image.size) as progress:
         lofi.compress(image, compressed, level=level, progress=progress)
     return compressed
 

@@ -17,6 +17,7 @@ from imagekit.platform.fixups import put_file
 from imagekit.platform.request import Inputs, WorkspaceRequest, find_inputs
 from imagekit.platform.tarball import entries_data, shipped_tree
 from imagekit.product import Product, write_product
+from imagekit.progress import Show, unseen
 from imagekit.tree import File, Tree
 
 FOLDER = "proto.boot"
@@ -66,12 +67,14 @@ class Plan:
         outputs.folder(self.folder)
         outputs.file(self.tarball)
 
-    def write(self) -> list[Product]:
+    def write(self, show: Show = unseen) -> list[Product]:
         """Lay out the boot files and make their tarball; return the summary of the tarball."""
         started = monotonic()
         with Outputs() as outputs:
             folder.fill(self.tree, outputs.folder(self.folder))
-            product = write_product(outputs, self.tarball, tar.plan(self.tree), compress=True, level=self.inputs.level)
+            product = write_product(
+                outputs, self.tarball, tar.plan(self.tree), compress=True, level=self.inputs.level, show=show
+            )
         return [replace(product, seconds=monotonic() - started)]
 
 

@@ -1,7 +1,6 @@
 """The record of a build: lines about its steps on a terminal, and all of it in log/build_live.STAMP.EPOCH.log."""
 
 import contextlib
-import sys
 import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
@@ -12,6 +11,7 @@ from typing import Self, TextIO
 from imagekit import clock
 from imagekit.clock import Stamp
 from imagekit.errors import ImagekitError
+from imagekit.progress import Say, unsaid
 
 FOLDER = "log"
 
@@ -19,14 +19,15 @@ FOLDER = "log"
 class BuildLog:
     """A log that is complete however the `with` block ends; its file is there as soon as the build stamp is known.
 
-    Unless it `keeps` a file, there are only the lines on a terminal.  That a log cannot be written stops no build.
+    Unless it `keeps` a file, there is none; that a log cannot be written stops no build.  `tell` gets the texts for a
+    terminal: of each step two, of which the second goes over the first.
     """
 
-    def __init__(self, *, keeps: bool = True) -> None:
+    def __init__(self, *, keeps: bool = True, tell: Say = unsaid) -> None:
         self._keeps = keeps
+        self._tell = tell
         self._file: TextIO | None = None
         self._early: list[str] = []
-        self._on_terminal = keeps and sys.stderr.isatty()
 
     def open(self, root: Path, stamp: Stamp) -> list[str]:
         """Begin the file of a workspace's build; return a warning when that cannot be."""
@@ -57,22 +58,16 @@ class BuildLog:
         """Say that a step begins, and with its seconds when it has ended."""
         started = time.monotonic()
         self.lines([f"==> {title}"])
-        self._show(f"==> {title} ...")
+        self._tell(f"==> {title} ...")
         try:
             yield
         except BaseException:
-            self._show(f"\r==> {title} ... not done\n")
+            self._tell(f"\r==> {title} ... not done\n")
             raise
         took = f"{time.monotonic() - started:.1f} s"
         self.lines([f"    done: {took}"])
         # A progress bar may have been where the line stood.
-        self._show(f"\r==> {title} ... {took}\n")
-
-    def _show(self, text: str) -> None:
-        if self._on_terminal:
-            with contextlib.suppress(OSError):
-                sys.stderr.write(text)
-                sys.stderr.flush()
+        self._tell(f"\r==> {title} ... {took}\n")
 
     def __enter__(self) -> Self:
         return self

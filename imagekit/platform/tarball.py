@@ -15,6 +15,7 @@ from imagekit.manifest.resolve import resolve
 from imagekit.manifest.sources import outdated, read_manifests, workspace_manifests, workspace_protos
 from imagekit.platform.request import find_config, proto_stamp
 from imagekit.product import Product, write_product
+from imagekit.progress import Show, unseen
 from imagekit.tree import File, HardLink, Symlink, Tree
 
 
@@ -79,10 +80,12 @@ class Plan:
         """Name the outputs, for what would keep them from being made."""
         outputs.file(self.output, None if self.compress else self.archive)
 
-    def write(self) -> list[Product]:
+    def write(self, show: Show = unseen) -> list[Product]:
         """Write the tarball."""
         with Outputs() as outputs:
-            return [write_product(outputs, self.output, self.archive, compress=self.compress, level=self.level)]
+            return [
+                write_product(outputs, self.output, self.archive, compress=self.compress, level=self.level, show=show)
+            ]
 
 
 def plan(request: TarRequest) -> Plan:

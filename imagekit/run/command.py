@@ -13,6 +13,7 @@ from pathlib import Path
 from imagekit.errors import ImagekitError, InputError
 from imagekit.interrupts import held
 from imagekit.media.pxe.texts import MENU
+from imagekit.progress import Say, Show, unsaid, unseen
 from imagekit.run import console
 from imagekit.run.guard import Guard
 from imagekit.run.machine import QEMU, Machine, Network, ovmf
@@ -67,27 +68,29 @@ class Outcome:
         yield from (f"  {line}" for line in self.last_lines)
 
 
-def run(request: RunRequest) -> Outcome:
+def run(request: RunRequest, say: Say = unsaid, show: Show = unseen) -> Outcome:
     """Boot a product and return how it went; without texts to expect, when the machine has ended.
+
+    What somebody at the terminal should know goes to `say`, each line before QEMU has the terminal or after that.
 
     Raise InputError for what cannot be booted or when QEMU or its firmware are missing, ImagekitError when QEMU fails.
     """
     _check(request)
     with (
         _scratch() as scratch,
-        opened(request.path, scratch.folder) as subject,
+        opened(request.path, scratch.folder, show) as subject,
         _over_http(request, subject) as url,
     ):
         chosen = request.console or subject.console or "ttya"
-        machine = _machine(request, subject, chosen, url)
+        machine = _machine(request, subject, chosen, url, say)
         command = [*machine.command(), *request.more]
         if request.expect:
             return _watch(request, command, scratch, chosen)
-        _tell(_how_to_end(machine, chosen))
+        say(_how_to_end(machine, chosen))
         ending = console.attach(command, scratch)
         _end_line()
         for line in _result(ending, scratch):
-            _tell(line)
+            say(line)
         return Outcome(chosen)
 
 
@@ -120,7 +123,7 @@ def _over_http(request: RunRequest, subject: Subject) -> Iterator[str]:
         return
     from imagekit.serve.server import GUEST_SEES, Server  # noqa: PLC0415 - most runs need no server
 
-    with Server(subject.path, port=0, logs=False) as server:
+    with Server(subject.path, port=0) as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         try:
@@ -130,7 +133,7 @@ def _over_http(request: RunRequest, subject: Subject) -> Iterator[str]:
             thread.join()
 
 
-def _machine(request: RunRequest, subject: Subject, chosen: str, url: str) -> Machine:
+def _machine(request: RunRequest, subject: Subject, chosen: str, url: str, say: Say) -> Machine:
     attach = request.attach or subject.kind
     if not attach:
         raise InputError(
@@ -148,7 +151,7 @@ def _machine(request: RunRequest, subject: Subject, chosen: str, url: str) -> Ma
         bus=ATTACHMENTS.get(attach, "usb"),
         image=None if attach == "pxe" else subject.path,
         network=_network(request, subject, url) if attach == "pxe" else None,
-        memory=_memory(request.memory) // _MIB,
+        memory=_memory(request.memory, say) // _MIB,
         accelerator=accelerator(request.accelerator),
         display=display,
         ports=ports,
@@ -194,14 +197,14 @@ def _network(request: RunRequest, subject: Subject, url: str) -> Network:
     return Network(subject.path, f"{url}{bootfile}")
 
 
-def _memory(wanted: int | None) -> int:
+def _memory(wanted: int | None, say: Say) -> int:
     """Return the bytes of memory for the machine: what is wanted, else 4 GiB or what this computer can spare."""
     if wanted is not None:
         return wanted
     there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     spare = max(there // 4 * 3, _LEAST_MEMORY)
     if spare < DEFAULT_MEMORY:
-        _tell(f"the machine gets {spare // _MIB:,} MiB of memory, three quarters of what is here")
+        say(f"the machine gets {spare // _MIB:,} MiB of memory, three quarters of what is here")
     return min(spare, DEFAULT_MEMORY)
 
 
@@ -273,8 +276,5 @@ _HINTS = {
 def _end_line() -> None:
     """Give what the guest has written last a line of its own on a terminal."""
     if sys.stdout.isatty():
-        print(flush=True)  # noqa: T201 - likewise
-
-
-def _tell(text: str) -> None:
-    print(f"imagekit: {text}", file=sys.stderr)  # noqa: T201 - before the terminal is QEMU's
+        sys.stdout.write("\n")
+        sys.stdout.flush()

@@ -15,7 +15,7 @@ from imagekit.formats import detect
 from imagekit.formats.lofi import Lofi
 from imagekit.media.pxe.catalog import INDEX
 from imagekit.media.pxe.index import parse_catalog, read_index
-from imagekit.progress import progress_bar
+from imagekit.progress import Show, unseen
 from imagekit.tree import File
 
 _LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf
@@ -35,8 +35,8 @@ class Subject:
 
 
 @contextlib.contextmanager
-def opened(path: Path, folder: Path) -> Iterator[Subject]:
-    """Yield what `path` is; what is compressed is inflated into `folder`, and removed in the end.
+def opened(path: Path, folder: Path, show: Show = unseen) -> Iterator[Subject]:
+    """Yield what `path` is; what is compressed is inflated into `folder`, which `show` shows, and removed in the end.
 
     Raise InputError when there is nothing, FormatError when a compressed file is damaged, and OutputError when
     `folder` cannot hold what is in it.
@@ -59,7 +59,7 @@ def opened(path: Path, folder: Path) -> Iterator[Subject]:
         return Temporary(origin, folder, made[-1].name)
 
     try:
-        with progress_bar(f"inflating {path.name}", content.size) as progress:
+        with show(f"inflating {path.name}", content.size) as progress:
             inside = detect.unwrap(content, named, progress)
         if isinstance(inside, Lofi):
             write_sparse(inside, named(inside.origin))

@@ -4,7 +4,6 @@ import email.utils
 import html
 import os
 import stat
-import sys
 from http import HTTPStatus
 from pathlib import Path
 from socketserver import BaseRequestHandler, BaseServer
@@ -13,6 +12,7 @@ from urllib.parse import quote
 
 import h11
 
+from imagekit.progress import Say
 from imagekit.serve.client import BadRequestError, Client
 from imagekit.serve.jail import Jail, RefusedError, Target
 from imagekit.serve.ranges import UnsatisfiableError, parse
@@ -28,16 +28,16 @@ _TYPES = {  # suffix: type; the host's own table would make this differ from hos
 class Handler(BaseRequestHandler):
     """Answers a client's GET and HEAD for what is in the server's jail."""
 
-    def __init__(self, request: Any, client_address: Any, server: BaseServer, jail: Jail, *, logs: bool) -> None:
+    def __init__(self, request: Any, client_address: Any, server: BaseServer, jail: Jail, say: Say) -> None:
         self._jail = jail
-        self._logs = logs
+        self._say = say
         super().__init__(request, client_address, server)
 
     def handle(self) -> None:
         """Answer one request after the other; a client that has gone or sends nothing is no error."""
         try:
             client = Client(self.request)
-            while _Answer(client, self._jail, logs=self._logs).give(self.client_address[0]):
+            while _Answer(client, self._jail, self._say).give(self.client_address[0]):
                 pass
         except OSError:
             pass
@@ -46,9 +46,9 @@ class Handler(BaseRequestHandler):
 class _Answer:
     """The answer to one request, and how much of it was sent."""
 
-    def __init__(self, client: Client, jail: Jail, *, logs: bool) -> None:
+    def __init__(self, client: Client, jail: Jail, say: Say) -> None:
         self._client = client
-        self._logs = logs
+        self._say = say
         self._jail = jail
         self._headers: dict[bytes, bytes] = {}
         self._with_content = True
@@ -161,15 +161,13 @@ class _Answer:
         self._client.send_head(status, [*general, *headers])
 
     def _log(self, client_name: str, status: HTTPStatus) -> None:
-        if not self._logs:
-            return
         line = "".join(
             chr(byte) if 0x20 <= byte < 0x7F else f"\\x{byte:02x}" for byte in self._client.request_line[:1000]
         )
         done = (
             f"{self._sent:,} bytes" if self._sent == self._promised else f"{self._sent:,} of {self._promised:,} bytes"
         )
-        print(f'imagekit: {client_name} "{line}" {status.value} {done}', file=sys.stderr, flush=True)  # noqa: T201
+        self._say(f'{client_name} "{line}" {status.value} {done}')
 
 
 def _path(target: Target) -> str:

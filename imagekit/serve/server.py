@@ -5,7 +5,6 @@ import os
 import signal
 import socket
 import socketserver
-import sys
 import threading
 from collections.abc import Iterator
 from functools import partial
@@ -15,6 +14,7 @@ from typing import Any
 
 from imagekit.errors import InputError
 from imagekit.media.pxe.texts import MENU
+from imagekit.progress import Say, unsaid
 from imagekit.serve.handler import Handler
 from imagekit.serve.jail import Jail
 
@@ -34,10 +34,10 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
     block_on_close = False
     request_queue_size = 256
 
-    def __init__(self, folder: Path, bind: str = "127.0.0.1", port: int = 8080, *, logs: bool = True) -> None:
+    def __init__(self, folder: Path, bind: str = "127.0.0.1", port: int = 8080, say: Say = unsaid) -> None:
         """Raise InputError when there is no such folder, or the address is no address or taken.
 
-        `logs` says whether requests are told on standard error.
+        `say` is told of each request, from the thread that answers it.
         """
         if not folder.is_dir():
             raise InputError("no such folder", where=str(folder))
@@ -45,7 +45,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
         try:
             address: Any  # of a shape that goes with its family
             self.address_family, _, _, _, address = socket.getaddrinfo(bind, port, type=socket.SOCK_STREAM)[0]
-            super().__init__(address, partial(Handler, jail=Jail(folder.absolute()), logs=logs))
+            super().__init__(address, partial(Handler, jail=Jail(folder.absolute()), say=say))
         except OSError as error:
             raise InputError(
                 f"cannot listen on {bind} port {port}: {error.strerror}", hint="--port 0 takes any port that is free"
@@ -95,18 +95,22 @@ def _stop(_signal: int, _frame: FrameType | None) -> None:
     raise _Stopped
 
 
-def serve(folder: Path, bind: str, port: int) -> None:
-    """Serve a folder until Ctrl-C; say first what to try.  To be called in the main thread."""
-    with Server(folder, bind, port) as server:
+def serve(folder: Path, bind: str, port: int, answer: Say, say: Say) -> None:
+    """Serve a folder until Ctrl-C.  To be called in the main thread.
+
+    `answer` is told first what to try, and has to pass it on at once, for scripts that wait for the URL; `say` of
+    requests.
+    """
+    with Server(folder, bind, port, say) as server:
         for line in advice(server, folder):
-            print(line, flush=True)  # noqa: T201 - at once, for scripts that wait for the URL
+            answer(line)
         before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             for number in before:
                 signal.signal(number, _stop)
             server.serve_forever()
         except _Stopped:
-            print("imagekit: stopped", file=sys.stderr)  # noqa: T201
+            say("stopped")
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)

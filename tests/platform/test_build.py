@@ -9,6 +9,7 @@ from types import SimpleNamespace
 
 import pytest
 
+from imagekit.cli import terminal
 from imagekit.content import DiskFile
 from imagekit.errors import InputError, OutputError
 from imagekit.formats import ufs
@@ -372,7 +373,7 @@ class TestLog:
 
     def test_steps_on_a_terminal(self, monkeypatch, capsys):
         monkeypatch.setattr(sys.stderr, "isatty", lambda: True)
-        log = BuildLog()
+        log = BuildLog(tell=terminal.write)
         with log.step("Boiling"):
             pass
         with pytest.raises(OutputError), log.step("Cooling"):

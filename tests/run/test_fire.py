@@ -15,6 +15,7 @@ import time
 
 import pytest
 
+from imagekit.cli import options
 from imagekit.errors import ImagekitError, InputError
 from imagekit.run import RunRequest, process, run
 
@@ -280,7 +281,7 @@ class TestLastLine:
     )
     def test_says_how_it_ended(self, fake, image, capfd, lines, says):
         fake(*lines)
-        run(RunRequest(path=image, console="ttya"))
+        run(RunRequest(path=image, console="ttya"), options.note)
         last = capfd.readouterr().err.splitlines()[-len(says) :]
         for line, text in zip(last, says, strict=True):
             assert line.startswith("imagekit: ")
@@ -290,7 +291,7 @@ class TestLastLine:
     def test_what_the_exit_port_cannot_give_is_a_failure(self, fake, image, status):
         fake(f"sys.exit({status})")
         with pytest.raises(ImagekitError, match=f"QEMU ended with status {status}"):
-            run(RunRequest(path=image, console="ttya"))
+            run(RunRequest(path=image, console="ttya"), options.note)
 
     def test_stands_on_a_line_of_its_own(self, fake, image):
         fake("say('login: ')")

@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit.boot.console import DEVICES
+from imagekit.cli import options
 from imagekit.errors import FormatError, ImagekitError, InputError
 from imagekit.run import RunRequest, command, machine, run
 from imagekit.run.console import Watch, screen
@@ -162,7 +163,7 @@ class TestExpect:
 class TestTerminal:
     def test_ports_and_status(self, fake, image, capfd):
         arguments = fake("say('hello')", "sys.exit(35)")
-        run(RunRequest(path=image, console="ttyb", more=["-smp", "2"]))
+        run(RunRequest(path=image, console="ttyb", more=["-smp", "2"]), options.note)
         out, err = capfd.readouterr()
         assert out == "hello"
         assert "ttyb is on this terminal: Ctrl-A X" in err
@@ -176,7 +177,7 @@ class TestTerminal:
         for name in ("DISPLAY", "WAYLAND_DISPLAY"):
             monkeypatch.delenv(name, raising=False)
         arguments = fake("say('hello')")
-        run(RunRequest(path=image, console="text"))
+        run(RunRequest(path=image, console="text"), options.note)
         assert "isa-debugcon,iobase=0xe9,chardev=text" in arguments.read_text().splitlines()
         assert "0xe9" in capfd.readouterr().err
 
@@ -285,18 +286,19 @@ class TestChoices:
         assert choose("auto", kvm=device, processors=absent) == "tcg"
         assert choose("kvm", kvm=absent, processors=virtual) == "kvm"
 
-    def test_memory(self, monkeypatch, capsys):
+    def test_memory(self, monkeypatch):
+        said = []
         pages = {"SC_PAGE_SIZE": 4096, "SC_PHYS_PAGES": (64 << 30) // 4096}
         monkeypatch.setattr("os.sysconf", pages.__getitem__)
-        assert command._memory(None) == 4 << 30
-        assert command._memory(77) == 77
-        assert capsys.readouterr().err == ""
+        assert command._memory(None, said.append) == 4 << 30
+        assert command._memory(77, said.append) == 77
+        assert said == []
         pages["SC_PHYS_PAGES"] = (2 << 30) // 4096
-        assert command._memory(None) == 3 << 29
-        assert "1,536 MiB" in capsys.readouterr().err
-        assert command._memory(8 << 30) == 8 << 30
+        assert command._memory(None, said.append) == 3 << 29
+        assert "1,536 MiB" in said.pop()
+        assert command._memory(8 << 30, said.append) == 8 << 30
         pages["SC_PHYS_PAGES"] = (80 << 20) // 4096
-        assert command._memory(None) == 64 << 20  # less would boot nothing
+        assert command._memory(None, said.append) == 64 << 20  # less would boot nothing
 
     def test_how_each_thing_is_attached(self, fake, image, tmp_path):
         arguments = fake("say('END')")

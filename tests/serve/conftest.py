@@ -7,6 +7,7 @@ import threading
 
 import pytest
 
+from imagekit.cli import options
 from imagekit.serve import Server
 
 SECRET = b"this lies outside\n"
@@ -47,7 +48,7 @@ def top(tmp_path):
 @pytest.fixture
 def serving(top):
     """Serve the folder from a thread; return the server."""
-    with Server(top, port=0) as running:
+    with Server(top, port=0, say=options.note) as running:
         thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         yield running

@@ -38,6 +38,7 @@ from imagekit.media.pxe.uefi import plan_image
 from imagekit.media.repacking import own_settings
 from imagekit.media.sources import Sources, find_sources
 from imagekit.product import Product
+from imagekit.progress import Show, unseen
 
 _MOST_LISTED = 10
 
@@ -111,7 +112,7 @@ class Plan:
         for name in (*self.images, *self.files):
             outputs.file(self.output / name)
 
-    def write(self) -> list[Product]:
+    def write(self, _show: Show = unseen) -> list[Product]:
         """Write what is new, the menu last, then remove what is gone; return the summaries of the scripts.
 
         Planning and writing belong into one `locked` block.
