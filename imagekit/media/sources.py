@@ -181,9 +181,9 @@ def _open(path: Path, option: str) -> _Named:
     if path.is_dir():
         return _Named(folder.read(path), path.resolve())
     if path.is_file():
-        from imagekit.formats import detect  # noqa: PLC0415 - brings in all formats, and most runs name folders
+        from imagekit.formats import table  # noqa: PLC0415 - brings in all formats, and most runs name folders
 
-        return _Named(detect.open_tree(DiskFile(path)), path)
+        return _Named(table.open_tree(DiskFile(path)), path)
     whole, separator, inside = str(path).rpartition("!/")
     if separator and Path(whole).is_file():
         named = _open(Path(whole), option)

@@ -11,7 +11,7 @@ from imagekit.boot.places import LOADER_CONF
 from imagekit.content import Content, DiskFile, write_sparse
 from imagekit.errors import ImagekitError, InputError
 from imagekit.files.temporary import Temporary
-from imagekit.formats import detect
+from imagekit.formats import table
 from imagekit.formats.lofi import Lofi
 from imagekit.media.pxe.catalog import INDEX
 from imagekit.media.pxe.index import parse_catalog, read_index
@@ -49,7 +49,7 @@ def opened(path: Path, folder: Path, show: Show = unseen) -> Iterator[Subject]:
         found = "neither a file nor a folder" if path.exists() else "no such file or folder"
         raise InputError(f"cannot boot: {found}", where=str(path))
     content = DiskFile(path)
-    if not detect.is_wrapped(content):
+    if not table.is_wrapped(content):
         yield _image(content, path)
         return
     made: list[Path] = []
@@ -60,7 +60,7 @@ def opened(path: Path, folder: Path, show: Show = unseen) -> Iterator[Subject]:
 
     try:
         with show(f"inflating {path.name}", content.size) as progress:
-            inside = detect.unwrap(content, named, progress)
+            inside = table.unwrap(content, named, progress)
         if isinstance(inside, Lofi):
             write_sparse(inside, named(inside.origin))
         yield _image(inside, made[-1])
@@ -73,7 +73,7 @@ _KINDS = {"iso": "cd", "gpt": "usb", "mbr": "usb"}
 
 
 def _image(content: Content, path: Path) -> Subject:
-    kind = _KINDS.get(detect.kind_of(content) or "")
+    kind = _KINDS.get(table.name_of(content) or "")
     return Subject(kind, path, _console(content)) if kind else Subject("", path)
 
 
@@ -83,7 +83,7 @@ def _console(content: Content) -> str | None:
     A damaged image is no reason to complain here: that it does not boot may be what is to be seen.
     """
     with contextlib.suppress(ImagekitError):
-        settings = detect.open_tree(content).get(LOADER_CONF)
+        settings = table.open_tree(content).get(LOADER_CONF)
         if isinstance(settings, File) and settings.content.size <= _LARGEST_SETTINGS:
             named = _OS_CONSOLE.findall(settings.content.read())
             if named and named[-1].decode() in DEVICES:

@@ -9,7 +9,7 @@ from imagekit.boot.loader_conf import loader_conf
 from imagekit.boot.modules import ModuleRequest, read_modules
 from imagekit.content import Bytes, DiskFile
 from imagekit.errors import InputError
-from imagekit.formats import detect
+from imagekit.formats import table
 from imagekit.media import iso, usb
 from imagekit.media.additions import Additions
 from imagekit.media.repacking import LoaderConf, new_loader_conf
@@ -44,7 +44,7 @@ def make(kind, path, *, boot, platform, console=None, modules=(), answers=None):
         )
     )
     plan.write()
-    return detect.open_tree(DiskFile(path)), list(plan.warnings)
+    return table.open_tree(DiskFile(path)), list(plan.warnings)
 
 
 def conf(tree):
@@ -77,7 +77,7 @@ def without_clear_text(warnings):
 
 @pytest.mark.parametrize("kind", ["usb", "iso"])
 def test_an_own_medium_is_kept_whole(medium, kind):
-    old = detect.open_tree(DiskFile(medium))
+    old = table.open_tree(DiskFile(medium))
     for line in OWN.splitlines():
         assert f"{line}\n" in conf(old)
     new, warnings = make(kind, medium.with_name("new"), boot=medium, platform=medium)
@@ -88,7 +88,7 @@ def test_an_own_medium_is_kept_whole(medium, kind):
 
 
 def test_what_comes_anew_takes_the_place_of_the_old(medium, tmp_path):
-    old = detect.open_tree(DiskFile(medium))
+    old = table.open_tree(DiskFile(medium))
     (tmp_path / "system").write_text("set x=2\n")
     (tmp_path / "other.json").write_text('{"config_console": "ttya"}\n')
     new, _ = make(
@@ -175,7 +175,7 @@ def test_paths_that_are_there_stay(ws, tmp_path):
 
 
 def test_a_module_that_is_not_the_one_of_its_hash_is_refused(medium, ws, tmp_path):
-    for path, content in ((file.path, file.content) for file in detect.open_tree(DiskFile(medium)).files()):
+    for path, content in ((file.path, file.content) for file in table.open_tree(DiskFile(medium)).files()):
         place = tmp_path / "copy" / path
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_bytes(content.read())

@@ -6,7 +6,7 @@ import pytest
 
 from imagekit.content import DiskFile
 from imagekit.errors import InputError
-from imagekit.formats import detect
+from imagekit.formats import table
 from imagekit.media import iso
 from imagekit.media.sources import SourceRequest, find_sources
 from kit import workspace
@@ -120,7 +120,7 @@ def test_a_checkout_that_is_not_built_is_told_from_a_wrong_folder(tmp_path, monk
 
 
 def test_a_boot_catalog_is_not_taken_along(ws, medium):
-    assert "boot.catalog" not in detect.open_tree(DiskFile(medium))
+    assert "boot.catalog" not in table.open_tree(DiskFile(medium))
     (ws / "proto.boot/boot.catalog").write_text("of another image")
     assert "boot.catalog" not in find_sources(SourceRequest(ws)).boot
 

@@ -309,6 +309,6 @@ def test_a_console_that_no_machine_has_is_not_taken_from_an_image(image, monkeyp
         tree = Tree()
         tree.add_parents("boot/loader.conf")
         tree.add(File(path="boot/loader.conf", content=Bytes(f'os_console="{name}"\n'.encode())))
-        monkeypatch.setattr(subject.detect, "open_tree", lambda _content, tree=tree: tree)
+        monkeypatch.setattr(subject.table, "open_tree", lambda _content, tree=tree: tree)
         with subject.opened(image, image.parent) as found:
             assert found.console == console

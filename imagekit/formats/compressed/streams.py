@@ -8,7 +8,7 @@ import importlib
 import lzma
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 from imagekit.content import BLOCK_SIZE, Content
 from imagekit.errors import FormatError
@@ -49,7 +49,7 @@ class Decompressor(Protocol):
 class Compression:
     """A kind of compressed file: its name, the bytes that it begins with, and what inflates one stream of it."""
 
-    name: Literal["xz", "bzip2", "zstd"]
+    name: str
     magic: bytes
     decompressor: Callable[[Content], Decompressor]
 
@@ -94,23 +94,33 @@ ZSTD = Compression("zstd", b"\x28\xb5\x2f\xfd", _zstd)
 _BZIP2_BLOCK = (bytes.fromhex("314159265359"), bytes.fromhex("177245385090"))  # the first block, or the end
 
 
-def compression_of(content: Content) -> Compression | None:
-    """Return what a content is compressed with, as its first bytes tell; None for anything else."""
-    start = content.read(0, min(content.size, 16))
-    if start.startswith(XZ.magic):
-        return XZ
-    if start.startswith(BZIP2.magic) and start[3:4] in b"123456789" and start[4:10] in _BZIP2_BLOCK:
-        return BZIP2
+def is_xz(content: Content) -> bool:
+    """Tell whether a content begins like an xz file."""
+    return _start(content).startswith(XZ.magic)
+
+
+def is_bzip2(content: Content) -> bool:
+    """Tell whether a content begins like a bzip2 file: with a block size and a block, since `BZh` alone is a text."""
+    start = _start(content)
+    return start.startswith(BZIP2.magic) and start[3:4] in b"123456789" and start[4:10] in _BZIP2_BLOCK
+
+
+def is_zstd(content: Content) -> bool:
+    """Tell whether a content begins like a zstd file; behind a frame that is to be skipped another must follow."""
+    start = _start(content)
     if start.startswith(ZSTD.magic):
-        return ZSTD
-    if len(start) >= 8 and ZSTD.begins(start):
-        behind = 8 + int.from_bytes(start[4:8], "little")
-        if behind + 4 <= content.size and ZSTD.begins(content.read(behind, 4)):
-            return ZSTD
-    return None
+        return True
+    if len(start) < 8 or not ZSTD.begins(start):
+        return False
+    behind = 8 + int.from_bytes(start[4:8], "little")
+    return behind + 4 <= content.size and ZSTD.begins(content.read(behind, 4))
 
 
-def pieces(content: Content, compression: Compression, progress: Progress = SILENT) -> Iterator[bytes]:
+def _start(content: Content) -> bytes:
+    return content.read(0, min(content.size, 16))
+
+
+def pieces(compression: Compression, content: Content, progress: Progress = SILENT) -> Iterator[bytes]:
     """Yield what all streams of a file hold, in pieces of at most a block.
 
     FormatError when one is damaged, cut short, wants too much memory, or is followed by anything but streams or zeros.

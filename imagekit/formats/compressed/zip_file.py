@@ -129,7 +129,7 @@ def _unpacked(packed: Content, member: zipfile.ZipInfo, progress: Progress) -> I
     elif member.compress_type == _DEFLATED:
         yield from _inflated(Forward(packed, progress))
     elif member.compress_type in _COMPRESSIONS:
-        yield from pieces(packed, _COMPRESSIONS[member.compress_type], progress)
+        yield from pieces(_COMPRESSIONS[member.compress_type], packed, progress)
     else:
         raise FormatError(
             f"packed with method {member.compress_type}, which imagekit does not read",

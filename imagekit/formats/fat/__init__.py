@@ -2,7 +2,7 @@
 
 from imagekit.formats.fat.layout import Kind
 from imagekit.formats.fat.plan import minimum_size, plan
-from imagekit.formats.fat.reader import FatVolume, is_fat, read, read_volume
+from imagekit.formats.fat.reader import FatVolume, has_boot_mark, is_fat, read, read_volume
 from imagekit.formats.fat.sizes import default_cluster_size
 from imagekit.formats.fat.writer import FatPlan, Placed
 
@@ -12,6 +12,7 @@ __all__ = [
     "Kind",
     "Placed",
     "default_cluster_size",
+    "has_boot_mark",
     "is_fat",
     "minimum_size",
     "plan",

@@ -17,6 +17,7 @@ from imagekit.formats.fat.layout import (
     LONG_NAME,
     LONG_NAME_MASK,
     LONG_RECORD,
+    MARK,
     MAX_DIRECTORY_RECORDS,
     MAX_PATH,
     READ_ONLY,
@@ -74,19 +75,18 @@ class _Found:
     size: int
 
 
+def has_boot_mark(content: Content) -> bool:
+    """Tell whether the first sector has the mark of boot sectors at its end, whatever it describes."""
+    return content.size >= SECTOR and content.read(SECTOR - len(MARK), len(MARK)) == MARK
+
+
 def is_fat(content: Content) -> bool:
     """Tell whether the first sector describes a FAT file system: a master boot record has the same mark at its end."""
-    if content.size < SECTOR:
+    if not has_boot_mark(content):
         return False
     start = content.read(0, SECTOR)
     sector_size, cluster, reserved, copies = struct.unpack_from("<HBHB", start, 11)
-    return (
-        start[510:] == b"\x55\xaa"
-        and sector_size in {512, 1024, 2048, 4096}
-        and cluster.bit_count() == 1
-        and reserved > 0
-        and copies in {1, 2}
-    )
+    return sector_size in {512, 1024, 2048, 4096} and cluster.bit_count() == 1 and reserved > 0 and copies in {1, 2}
 
 
 def read(content: Content, *, origin: str | None = None) -> Tree:

@@ -13,7 +13,7 @@ from imagekit.formats.gpt.layout import (
     last_usable,
 )
 from imagekit.formats.gpt.plan import GptDisk
-from imagekit.formats.gpt.reader import GptImage, read
+from imagekit.formats.gpt.reader import GptImage, find, is_gpt, read
 
 __all__ = [
     "DEFAULT_ENTRIES",
@@ -27,6 +27,8 @@ __all__ = [
     "GptDisk",
     "GptImage",
     "Partition",
+    "find",
+    "is_gpt",
     "last_usable",
     "read",
 ]

@@ -2,7 +2,7 @@
 
 import uuid
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,24 @@ class GptImage:
         """Return what a partition holds."""
         name = partition.name or f"partition {partition.index}"
         return Slice(self.content, partition.offset, partition.size, f"{self.content.origin}!{name}")
+
+
+def is_gpt(content: Content) -> bool:
+    """Tell whether a content has a GPT header in its second sector."""
+    return content.size >= SECTOR + len(SIGNATURE) and content.read(SECTOR, len(SIGNATURE)) == SIGNATURE
+
+
+def find(content: Content, wanted: Callable[[Content], bool]) -> Content:
+    """Return what the first partition holds that is `wanted`, those named "root" before all; FormatError without one.
+
+    The partition table is checked as by `read`.
+    """
+    disk = read(content)
+    for partition in sorted(disk.partitions, key=lambda partition: partition.name != "root"):
+        inside = disk.slice(partition)
+        if wanted(inside):
+            return inside
+    raise FormatError("no partition holds a file system that can be read here", where=content.origin)
 
 
 def read(content: Content) -> GptImage:

@@ -39,6 +39,12 @@ class Descriptors:
         return int(self.primary.block_size)
 
 
+def is_iso(image: Content) -> bool:
+    """Tell whether an image has a volume descriptor where the first one belongs."""
+    start = DESCRIPTORS_SECTOR * SECTOR + 1
+    return image.size >= start + len(IDENTIFIER) and image.read(start, len(IDENTIFIER)) == IDENTIFIER
+
+
 def damaged(image: Content, what: str, path: str = "") -> FormatError:
     """Return the error that says what is wrong with an image, at a path in it."""
     where = f"{image.origin}!/{path}" if path else image.origin

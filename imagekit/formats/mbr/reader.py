@@ -1,5 +1,6 @@
 """The reader of a disk's master boot record: sticks with one FAT partition, as SmartOS's were before 2019."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from imagekit.content import Content, Slice
@@ -105,3 +106,20 @@ def read(content: Content) -> MbrImage:
             raise FormatError(f"{partition} begins in {before}", where=where, hint="the image is damaged")
         end, before = partition.end_lba, str(partition)
     return MbrImage(content=content, partitions=partitions)
+
+
+def find(content: Content, wanted: Callable[[Content], bool]) -> Content:
+    """Return what the first partition holds that is `wanted`, active ones before all; FormatError without one.
+
+    The partitions are checked as by `read`.
+    """
+    disk = read(content)
+    for partition in sorted(disk.partitions, key=lambda partition: not partition.active):
+        inside = disk.slice(partition)
+        if wanted(inside):
+            return inside
+    listed = ", ".join(map(str, disk.partitions))
+    extended = "; what is in an extended one is not looked for" if any(p.is_extended for p in disk.partitions) else ""
+    raise FormatError(
+        f"no partition holds a file system that can be read here: {listed}{extended}", where=content.origin
+    )

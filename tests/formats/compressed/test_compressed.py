@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from imagekit.content import Bytes
 from imagekit.errors import FormatError, ImagekitError, OutputError
 from imagekit.files import temporary
-from imagekit.formats import compressed, detect
+from imagekit.formats import compressed, table
 from imagekit.formats.compressed import streams
 
 zstd = streams._zstd_module()
@@ -56,14 +56,14 @@ def archive(data=b"content"):
 
 
 def opened(data):
-    return detect.open_tree(Bytes(data, "image"))
+    return table.open_tree(Bytes(data, "image"))
 
 
 @pytest.mark.parametrize("kind", PACK)
 def test_what_is_compressed_is_read(kind):
     content = random.Random(1).randbytes(3 << 20) + bytes(3 << 20) + b"end"
     packed = PACK[kind](archive(content))
-    assert detect.kind_of(Bytes(packed)) == kind
+    assert table.name_of(Bytes(packed)) == kind
     (file,) = opened(packed).files()
     assert (file.path, file.content.read()) == ("name", content)
     assert file.content.origin == "image!/name"
@@ -85,7 +85,7 @@ def test_zstd_frames_that_are_to_be_skipped():
         zstd.compress(archive()) + frame,
         frame * 3 + zstd.compress(archive()),
     ):
-        assert detect.kind_of(Bytes(packed)) == "zstd"
+        assert table.name_of(Bytes(packed)) == "zstd"
         assert len(opened(packed)) == 2
 
 
@@ -173,7 +173,7 @@ def test_layers_are_counted(kind):
     pack = {**PACK, "lofi": lofi}
     kinds = list(pack) if kind == "mixed" else [kind]
     data = archive()
-    for layer in range(detect.MOST_LAYERS):
+    for layer in range(table.MOST_LAYERS):
         data = pack[kinds[layer % len(kinds)]](data)
     assert "name" in opened(data)
     for layer in range(3):

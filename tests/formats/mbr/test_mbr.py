@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imagekit.content import Bytes
 from imagekit.errors import FormatError, ImagekitError
-from imagekit.formats import detect, fat, mbr
+from imagekit.formats import fat, mbr, table
 from imagekit.tree import File, Tree
 
 START, SECTORS = 600, 100
@@ -38,8 +38,8 @@ def disk(*slots, sectors=START + 2 * SECTORS, systems=((START, "file"),)):
 
 def test_a_stick_as_smartos_made_them():
     image = disk(slot())
-    assert detect.kind_of(image) == "mbr"
-    (file,) = detect.open_tree(image).files()
+    assert table.name_of(image) == "mbr"
+    (file,) = table.open_tree(image).files()
     assert file.path == "file"
     assert file.content.origin == "image!partition 1!/file"
 
@@ -47,19 +47,19 @@ def test_a_stick_as_smartos_made_them():
 def test_the_active_partition_comes_first():
     second = START + SECTORS
     image = disk(slot(status=0), slot(first=second), systems=((START, "one"), (second, "two")))
-    assert "two" in detect.open_tree(image)
+    assert "two" in table.open_tree(image)
     image = disk(slot(status=0, kind=0x83), slot(first=second, status=0), systems=((second, "two"),))
-    assert "two" in detect.open_tree(image)
+    assert "two" in table.open_tree(image)
 
 
 def test_a_file_system_without_partitions_is_none():
     image = Bytes(file_system(), "image")
-    assert detect.kind_of(image) == "fat"
-    assert "file" in detect.open_tree(image)
+    assert table.name_of(image) == "fat"
+    assert "file" in table.open_tree(image)
 
 
 def test_a_disk_with_a_gpt_is_none():
-    assert detect.kind_of(disk(slot(kind=0xEE, first=1))) == "gpt"
+    assert table.name_of(disk(slot(kind=0xEE, first=1))) == "gpt"
 
 
 BAD = [
@@ -77,7 +77,7 @@ BAD = [
 @pytest.mark.parametrize(("slots", "says"), BAD, ids=[row[1] for row in BAD])
 def test_what_cannot_be_is_named(slots, says):
     with pytest.raises(FormatError, match=says):
-        detect.open_tree(disk(*slots))
+        table.open_tree(disk(*slots))
 
 
 def test_there_may_be_none():
@@ -91,10 +91,10 @@ def test_there_may_be_none():
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 1023), st.integers(0, 255)), max_size=8), st.binary(max_size=64))
-def test_nothing_but_errors_comes_of_damage(changes, table):
+def test_nothing_but_errors_comes_of_damage(changes, slots):
     image = bytearray(disk(slot()).read())
-    image[446 : 446 + len(table)] = table
+    image[446 : 446 + len(slots)] = slots
     for place, value in changes:
         image[place if place < 512 else START * 512 + place - 512] = value
     with contextlib.suppress(ImagekitError):
-        detect.open_tree(Bytes(bytes(image), "image"))
+        table.open_tree(Bytes(bytes(image), "image"))

@@ -5,7 +5,7 @@ import subprocess
 import pytest
 
 from imagekit.content import DiskFile
-from imagekit.formats import detect
+from imagekit.formats import table
 from imagekit.formats.compressed import streams
 
 SECTORS = 200_000
@@ -32,11 +32,11 @@ def stick(tmp_path, need):
 
 
 def menu_of(path):
-    return detect.open_tree(DiskFile(path))["boot/grub/menu.lst"].content.read()
+    return table.open_tree(DiskFile(path))["boot/grub/menu.lst"].content.read()
 
 
 def test_a_stick(stick):
-    assert detect.kind_of(DiskFile(stick)) == "mbr"
+    assert table.name_of(DiskFile(stick)) == "mbr"
     assert menu_of(stick) == b"default=0\n"
 
 

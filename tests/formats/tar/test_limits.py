@@ -9,7 +9,7 @@ import pytest
 from imagekit import tree as model
 from imagekit.content import Bytes, Composite
 from imagekit.errors import FormatError
-from imagekit.formats import detect, tar
+from imagekit.formats import table, tar
 from imagekit.tree import Directory, File, HardLink, Symlink
 
 
@@ -35,8 +35,8 @@ def test_archives_of_v7_are_read(number, file_kind, end):
         + bytes(end)
     )
     content = Bytes(raw, "old.tar")
-    assert detect.kind_of(content) == "tar"
-    found = detect.open_tree(content)
+    assert table.name_of(content) == "tar"
+    found = table.open_tree(content)
     assert [entry.path for entry in found] == ["", "d", "d/file", "d/hard", "d/soft", "n" * 100]
     assert isinstance(found["d"], Directory)
     assert (found["d"].mode, found["d"].uid, found["d"].gid, found["d"].mtime) == (0o750, 3, 4, 77)
@@ -58,7 +58,7 @@ def test_archives_of_v7_are_read(number, file_kind, end):
     ],
 )
 def test_what_only_looks_a_little_like_an_old_archive_is_none(raw):
-    assert detect.kind_of(Bytes(raw)) is None
+    assert table.name_of(Bytes(raw)) is None
 
 
 def member(name, kind=b"0", data=b"", pax=None):

@@ -10,7 +10,7 @@ import pytest
 
 from imagekit.content import Bytes, DiskFile
 from imagekit.files.output import Outputs
-from imagekit.formats import detect, gzip, tar
+from imagekit.formats import gzip, table, tar
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 ENVIRONMENT = {"PATH": os.environ["PATH"], "TZ": "UTC", "LC_ALL": "C.UTF-8"}
@@ -181,8 +181,8 @@ def test_reads_archives_of_v7(need: Callable[..., None], tmp_path: Path, tool: s
     archive = tmp_path / "old.tar"
     run(tool, "--format=v7", "-cf", archive, "-C", folder, "d")
     assert DiskFile(archive).read(257, 5) != b"ustar"
-    assert detect.kind_of(DiskFile(archive)) == "tar"
-    found = detect.open_tree(DiskFile(archive))
+    assert table.name_of(DiskFile(archive)) == "tar"
+    found = table.open_tree(DiskFile(archive))
     assert sorted(entry.path for entry in found) == ["", "d", "d/file", "d/soft", "d/sub", "d/sub/hard"]
     for path in ("d/file", "d/sub/hard"):
         inode = found.inode(path)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from imagekit.content import Bytes, Composite, DiskFile, Slice
 from imagekit.errors import FormatError
-from imagekit.formats import detect, ufs
+from imagekit.formats import table, ufs
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 TIME = 1600000000
@@ -96,8 +96,8 @@ def test_intact_file_systems_of_bsd_are_refused_for_what_they_are(need, tmp_path
     image = tmp_path / "x.ffs"
     words = ["makefs", "-t", "ffs", "-B", order, "-o", options, "-s", "4m", image, tmp_path / "d"]
     subprocess.run(words, check=True, capture_output=True)
-    assert detect.kind_of(DiskFile(image)) == "ufs"
-    for read in (ufs.read, detect.open_tree):
+    assert table.name_of(DiskFile(image)) == "ufs"
+    for read in (ufs.read, table.open_tree):
         with pytest.raises(FormatError, match=rf"x\.ffs: {kind}.*, which imagekit does not read$"):
             read(DiskFile(image))
 

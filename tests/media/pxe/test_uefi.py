@@ -16,7 +16,7 @@ from imagekit.boot.modules import ModuleRequest
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
 from imagekit.errors import InputError, PlanError
-from imagekit.formats import detect, iso
+from imagekit.formats import iso, table
 from imagekit.media.additions import Additions
 from imagekit.media.pxe import publish
 from imagekit.tree import File
@@ -45,7 +45,7 @@ def images(ws):
 
 def inside(path):
     """Return what is in an image: the files by path."""
-    tree = detect.open_tree(DiskFile(path))
+    tree = table.open_tree(DiskFile(path))
     return {entry.path: entry.content.read() for entry in tree if isinstance(entry, File)}
 
 
@@ -71,7 +71,7 @@ def test_what_is_in_an_image(ws, answers):
     assert 'a="b c"\n' in conf
     assert 'ttyb-mode="9600,8,n,1,-"\n' in conf
     assert 'module_answers_json_name="/boot/bootfs/answers.json"\n' in conf
-    esp = detect.open_tree(iso.read(DiskFile(image))["boot/efiboot.img"].content)
+    esp = table.open_tree(iso.read(DiskFile(image))["boot/efiboot.img"].content)
     assert esp["EFI/BOOT/BOOTX64.EFI"].content.read() == (boot / "loader64.efi").read_bytes()
 
 
