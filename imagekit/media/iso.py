@@ -10,17 +10,18 @@ from pathlib import Path, PurePosixPath
 from imagekit.boot.console import Console
 from imagekit.boot.modules import Module
 from imagekit.boot.places import BOOTFS, CDBOOT, EFIBOOT, ISOBOOT, LOADER, PMBR
-from imagekit.clock import build_time, derived_uuid
+from imagekit.clock import derived_uuid
 from imagekit.content import Composite
 from imagekit.errors import PlanError
 from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
+from imagekit.formats.iso.layout import SECTOR
 from imagekit.media import hybrid
 from imagekit.media.additions import Additions
-from imagekit.media.contents import answers_warnings, listing, medium_tree, plan_esp, warnings_about
-from imagekit.media.sources import SourceRequest, find_sources
+from imagekit.media.medium import Medium, find_medium, plan_esp
+from imagekit.media.sources import SourceRequest
 from imagekit.product import Product, write_product
 from imagekit.progress import Show, unseen
 from imagekit.tree import File
@@ -89,57 +90,55 @@ class Plan:
 
 def plan(request: IsoRequest) -> Plan:
     """Decide everything about an ISO image; raise InputError or PlanError for all that can be known to fail."""
-    sources = find_sources(request.sources)
-    modules, module_warnings = request.additions.read()
-    time = build_time(sources.stamp)
-    tree, conf = medium_tree(sources, request.console, time, modules)
-    module_warnings += answers_warnings(sources, tree, modules)
-    ids = ("iso", sources.name, str(conf.console), *listing(tree))
-    esp = plan_esp(sources.boot_file(LOADER), request.esp_size, time=time, volume_id=derived_uuid(*ids).fields[0])
-    isoboot = sources.isoboot if request.hybrid else None
-    programs = {CDBOOT: sources.cdboot_file(), EFIBOOT: esp.content()}
-    if isoboot is not None:
-        programs[ISOBOOT] = isoboot
-    for path, content in programs.items():
-        tree.replace(File(path=path, mode=0o444, mtime=time, user="root", group="root", content=content))
-    volume_id = request.volume_id or iso9660.volume_id_of(
-        f"SMARTOS_{sources.stamp.text}" if sources.stamp else "SMARTOS"
-    )
-    volume = iso9660.plan(
-        tree,
-        volume_id=volume_id,
-        time=time,
-        boot=[
-            # SeaBIOS boots only when the BIOS entry is the first, default one.
-            iso9660.BootEntry(path=CDBOOT, platform="bios", boot_info_table=True),
-            iso9660.BootEntry(path=EFIBOOT, platform="efi"),
-        ],
-    )
-    check_modules(volume, modules)
+    needed = (LOADER, CDBOOT, *([PMBR] if request.hybrid else []))
+    wanted = [ISOBOOT] if request.hybrid else []
+    medium = find_medium(request.sources, request.console, request.additions, needed, wanted)
+    ids = medium.ids("iso", str(medium.console))
+    esp, volume = plan_volume(medium, ids, esp_size=request.esp_size, volume_id=request.volume_id)
     disk = None
-    warnings = [
-        *sources.warnings,
-        *module_warnings,
-        *conf.warnings,
-        *warnings_about(tree, conf.console),
-        *volume.warnings,
-    ]
+    warnings = [*medium.warnings, *volume.warnings]
     if request.hybrid:
-        disk = hybrid.plan_disk(volume, EFIBOOT, sources.boot_file(PMBR), isoboot, ids)
+        isoboot = medium.programs.get(ISOBOOT)
+        disk = hybrid.plan_disk(volume, EFIBOOT, medium.programs[PMBR], isoboot, ids)
         if isoboot is None:
             warnings.append(hybrid.NO_ISOBOOT)
-    output = request.output or request.sources.root / "output-iso" / f"{sources.name}.iso"
-    return Plan(
-        output,
-        conf.console,
-        esp,
-        volume,
-        disk,
-        tuple(warnings),
+    output = request.output or request.sources.root / "output-iso" / f"{medium.name}.iso"
+    return Plan(output, medium.console, esp, volume, disk, tuple(warnings))
+
+
+def plan_volume(
+    medium: Medium,
+    ids: Sequence[str],
+    *,
+    esp_size: int | None = None,
+    volume_id: str | None = None,
+    alignment: int = SECTOR,
+) -> tuple[fat.FatPlan, iso9660.IsoPlan]:
+    """Plan the volume of a medium: the boot programs of discs that it has come into its tree.
+
+    Return its EFI system partition, of `esp_size` bytes or as many as the loader needs, and the volume.  Raise
+    PlanError for a boot module that would not be loaded.
+    """
+    esp = plan_esp(medium.programs[LOADER], esp_size, time=medium.time, volume_id=derived_uuid(*ids).fields[0])
+    programs = {**medium.programs, EFIBOOT: esp.content()}
+    for path in (CDBOOT, EFIBOOT, ISOBOOT):
+        if path in programs:
+            file = File(path=path, mode=0o444, mtime=medium.time, user="root", group="root", content=programs[path])
+            medium.tree.replace(file)
+    # SeaBIOS boots only when the BIOS entry is the first, default one.
+    bios = [iso9660.BootEntry(path=CDBOOT, platform="bios", boot_info_table=True)] if CDBOOT in programs else []
+    volume = iso9660.plan(
+        medium.tree,
+        volume_id=volume_id or iso9660.volume_id_of(f"SMARTOS_{medium.stamp.text}" if medium.stamp else "SMARTOS"),
+        time=medium.time,
+        boot=[*bios, iso9660.BootEntry(path=EFIBOOT, platform="efi")],
+        alignment=alignment,
     )
+    _check_modules(volume, medium.modules)
+    return esp, volume
 
 
-def check_modules(volume: iso9660.IsoPlan, modules: Sequence[Module]) -> None:
+def _check_modules(volume: iso9660.IsoPlan, modules: Sequence[Module]) -> None:
     """Raise PlanError for a module that the loader would not load from a disc, and boot on without it."""
     for module in modules:
         for path in (f"{BOOTFS}/{module.name}", f"{BOOTFS}/{module.name}.hash"):

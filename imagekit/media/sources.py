@@ -4,10 +4,11 @@ Either may be a folder, or an image or tarball that holds it: a released platfor
 """
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.boot.places import CDBOOT, ISOBOOT, PLATFORM
+from imagekit.boot.places import CDBOOT, ISOBOOT, LOADER, PLATFORM, PMBR, STAGE2
 from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
 from imagekit.errors import InputError
@@ -35,8 +36,8 @@ class Sources:
     """A platform and boot files.
 
     `platform` holds i86pc/… and etc/version/platform; `boot` holds boot/… (and etc/version/boot, when the build left
-    it).  `name` is what products are named after: platform-[VERSION-]STAMP.  `cdboot` is the boot program of CDs, or
-    the place where it was looked for; `isoboot` that of ISO images on sticks.
+    it).  `name` is what products are named after: platform-[VERSION-]STAMP.  `programs` are the boot programs that are
+    there, by path; those of discs may come from a build's proto area, and were looked for in `disc_origin`.
     """
 
     name: str
@@ -45,30 +46,25 @@ class Sources:
     boot: Tree
     platform_origin: str
     boot_origin: str
-    cdboot: Content | str
-    isoboot: Content | None
+    programs: Mapping[str, Content]
+    disc_origin: str
     warnings: tuple[str, ...]
 
-    def boot_file(self, path: str) -> Content:
-        """Return a boot file's content; raise InputError when there is none at `path`."""
-        entry = self.boot.get(path)
-        if not isinstance(entry, File):
-            raise InputError(
-                f"no file {path} among the boot files, and the medium would not boot without it",
-                where=self.boot_origin,
-                hint="name a folder like a build's proto.boot with --boot",
-            )
-        return entry.content
-
-    def cdboot_file(self) -> Content:
-        """Return the boot program of CDs; raise InputError when there is none."""
-        if isinstance(self.cdboot, str):
+    def program(self, path: str) -> Content:
+        """Return a boot program; raise InputError when there is none at `path`."""
+        if path in self.programs:
+            return self.programs[path]
+        if path == CDBOOT:
             raise InputError(
                 "no cdboot, the BIOS boot program of CDs",
-                where=self.cdboot,
+                where=f"{self.disc_origin}/{CDBOOT}",
                 hint="copy it from the build's proto/boot/cdboot",
             )
-        return self.cdboot
+        raise InputError(
+            f"no file {path} among the boot files, and the medium would not boot without it",
+            where=self.boot_origin,
+            hint="name a folder like a build's proto.boot with --boot",
+        )
 
 
 def find_sources(request: SourceRequest, *, boot_required: bool = True) -> Sources:
@@ -86,7 +82,7 @@ def find_sources(request: SourceRequest, *, boot_required: bool = True) -> Sourc
     if f"{BOOT_ARCHIVE}.hash" not in platform:
         warnings.append(f"{found.origin}: {BOOT_ARCHIVE}.hash is missing: the kernel cannot verify its boot archive")
     boot, boot_origin = Tree(), str(request.root / "proto.boot")
-    programs = dict.fromkeys((CDBOOT, ISOBOOT))
+    proto: Path | None = None
     boot_named = _named_boot(request, named)
     if boot_required or boot_named is not None or (request.root / "proto.boot").is_dir():
         place = boot_named or _workspace_boot(request)
@@ -96,7 +92,6 @@ def find_sources(request: SourceRequest, *, boot_required: bool = True) -> Sourc
         if place is not named and place.path.is_dir() and PLATFORM in place.tree:
             warnings.append(f"{place.path}: of this folder platform/ is left out; the platform comes from elsewhere")
         proto = request.root / "proto" if boot_named is None else _proto_beside(place.path)
-        programs = {path: _disc_program(boot, path, proto, first=boot_named is None) for path in programs}
     return Sources(
         name=found.name if found.name.startswith("platform-") else f"platform-{stamp.text}" if stamp else "platform",
         stamp=stamp,
@@ -104,8 +99,8 @@ def find_sources(request: SourceRequest, *, boot_required: bool = True) -> Sourc
         boot=boot,
         platform_origin=found.origin,
         boot_origin=boot_origin,
-        cdboot=programs[CDBOOT] or (f"{request.root / 'proto' if boot_named is None else boot_origin}/{CDBOOT}"),
-        isoboot=programs[ISOBOOT],
+        programs=_programs(boot, proto, built_first=boot_named is None),
+        disc_origin=str(request.root / "proto") if boot_named is None else boot_origin,
         warnings=tuple(warnings),
     )
 
@@ -165,15 +160,16 @@ def _proto_beside(path: Path) -> Path | None:
     return None
 
 
-def _disc_program(boot: Tree, path: str, proto: Path | None, *, first: bool) -> Content | None:
-    """Return a boot program of discs: a build leaves it in its proto area, a medium has it among its boot files.
+def _programs(boot: Tree, proto: Path | None, *, built_first: bool) -> dict[str, Content]:
+    """Return the boot programs, by path: a build leaves those of discs in its proto area, a medium has them all.
 
-    With `first`, that in the proto area is preferred.
+    With `built_first`, those in the proto area are preferred.
     """
-    entry = boot.get(path)
-    among = entry.content if isinstance(entry, File) else None
-    built = DiskFile(proto / path) if proto is not None and (proto / path).is_file() else None
-    return built or among if first else among or built
+    entries = {path: boot.get(path) for path in (LOADER, PMBR, STAGE2, CDBOOT, ISOBOOT)}
+    among = {path: entry.content for path, entry in entries.items() if isinstance(entry, File)}
+    places = {path: proto / path for path in (CDBOOT, ISOBOOT)} if proto is not None else {}
+    built = {path: DiskFile(place) for path, place in places.items() if place.is_file()}
+    return among | built if built_first else built | among
 
 
 def _open(path: Path, option: str) -> _Named:

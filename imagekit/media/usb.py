@@ -11,21 +11,15 @@ from pathlib import Path
 from imagekit.boot.console import Console
 from imagekit.boot.places import LOADER, PMBR, READ_BY_LOADER, STAGE2
 from imagekit.boot.sectors import SECTOR, STAGE2_LIMIT, BootPrograms, read_boot_programs
-from imagekit.clock import build_time, derived_uuid
+from imagekit.clock import derived_uuid
 from imagekit.content import Bytes, Composite
 from imagekit.errors import InputError, PlanError
 from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import fat, gpt, gzip
 from imagekit.media.additions import Additions
-from imagekit.media.contents import (
-    answers_warnings,
-    listing,
-    medium_tree,
-    plan_esp,
-    warnings_about,
-)
-from imagekit.media.sources import SourceRequest, find_sources
+from imagekit.media.medium import find_medium, plan_esp
+from imagekit.media.sources import SourceRequest
 from imagekit.product import Product, write_product
 from imagekit.progress import Show, unseen
 from imagekit.tree import Tree
@@ -158,25 +152,21 @@ class Plan:
 
 def plan(request: UsbRequest) -> Plan:
     """Decide everything about a USB image; raise InputError or PlanError for all that can be known to fail."""
-    sources = find_sources(request.sources)
-    modules, module_warnings = request.additions.read()
-    programs = read_boot_programs(sources.boot_file(PMBR), sources.boot_file(STAGE2))
-    time = build_time(sources.stamp)
-    tree, conf = medium_tree(sources, request.console, time, modules)
-    module_warnings += answers_warnings(sources, tree, modules)
-    size = _size(request.size, tree)
-    ids = ("usb", sources.name, str(conf.console), str(size), *listing(tree))
+    medium = find_medium(request.sources, request.console, request.additions, needed=(PMBR, STAGE2, LOADER))
+    programs = read_boot_programs(medium.programs[PMBR], medium.programs[STAGE2])
+    size = _size(request.size, medium.tree)
+    ids = medium.ids("usb", str(medium.console), str(size))
     disk = _disk(size, programs, ids, active=request.mbr_active)
     parts = {part.name: part for part in disk.partitions}
     esp = plan_esp(
-        sources.boot_file(LOADER),
+        medium.programs[LOADER],
         ESP_SIZE,
-        time=time,
+        time=medium.time,
         volume_id=derived_uuid(*ids, "volume loader").fields[0],
         first_sector=parts["loader"].first_lba,
     )
     root = fat.plan(
-        tree,
+        medium.tree,
         parts["root"].size,
         label="SMARTOSBOOT",
         volume_id=derived_uuid(*ids, "volume root").fields[0],
@@ -184,7 +174,7 @@ def plan(request: UsbRequest) -> Plan:
         first=READ_BY_LOADER,
     )
     _check_reach(root)
-    output = request.output or request.sources.root / "output-usb" / f"{sources.name}.usb{'.gz' * request.compress}"
+    output = request.output or request.sources.root / "output-usb" / f"{medium.name}.usb{'.gz' * request.compress}"
     if output.name == MAP_NAME:
         raise InputError(f"partition.map goes there, beside the image: {output}", hint="give the image another name")
     if not request.compress and output.suffix == ".gz":
@@ -193,7 +183,7 @@ def plan(request: UsbRequest) -> Plan:
             where=str(output),
             hint=f"name it {output.stem}, or leave --no-compress out",
         )
-    warnings = [*sources.warnings, *module_warnings, *conf.warnings, *warnings_about(tree, conf.console)]
+    warnings = [*medium.warnings]
     if request.compress and output.suffix != ".gz":
         warnings.append(f"{output} will be compressed with gzip, though its name does not end in .gz")
     return Plan(
@@ -201,7 +191,7 @@ def plan(request: UsbRequest) -> Plan:
         compress=request.compress,
         digest=request.digest,
         level=request.level,
-        console=conf.console,
+        console=medium.console,
         disk=disk,
         programs=programs,
         esp=esp,

@@ -10,8 +10,8 @@ from imagekit.boot.modules import ModuleRequest
 from imagekit.errors import InputError, PlanError
 from imagekit.media import iso, usb
 from imagekit.media.additions import Additions
-from imagekit.media.contents import medium_tree
-from imagekit.media.sources import SourceRequest, find_sources
+from imagekit.media.medium import find_medium
+from imagekit.media.sources import SourceRequest
 from kit import workspace
 from kit.pxe_directory import make
 
@@ -54,9 +54,7 @@ def planned(ws, medium, **additions):
 
 
 def tree_of(ws, **additions):
-    modules, _ = Additions(**additions).read()
-    tree, _ = medium_tree(find_sources(SourceRequest(ws)), Console(), 0, modules)
-    return tree
+    return find_medium(SourceRequest(ws), Console(), Additions(**additions), ()).tree
 
 
 @pytest.mark.parametrize("medium", [usb, iso])
@@ -111,7 +109,7 @@ def test_answers_that_came_with_a_medium(ws):
     plan = iso.plan(iso.IsoRequest(sources, Console(), output=ws / "y.iso"))
     assert any(f"they lie in {PRIVATE}, too" in line for line in plan.warnings)
     plan.write()
-    tree, _ = medium_tree(find_sources(SourceRequest(ws, boot=ws / "y.iso")), None, 0)
+    tree = find_medium(SourceRequest(ws, boot=ws / "y.iso"), None, Additions(), ()).tree
     assert tree[PRIVATE].content.read() == tree[BOOTFS].content.read() == NEW
     folder = ws / "mixed"
     folder.mkdir()

@@ -78,8 +78,8 @@ def test_a_triton_key_has_its_platforms_in_os(ws, tmp_path):
 def test_boot_files_come_from_the_platforms_image(medium, tmp_path):
     found = find_sources(SourceRequest(tmp_path, medium))
     assert found.boot_origin == str(medium)
-    assert found.boot_file("boot/loader64.efi").size == 7000
-    assert not isinstance(found.cdboot, str)
+    assert found.program("boot/loader64.efi").size == 7000
+    assert "boot/cdboot" in found.programs
 
 
 def test_a_platform_without_boot_files_takes_the_workspaces(ws):
@@ -89,10 +89,10 @@ def test_a_platform_without_boot_files_takes_the_workspaces(ws):
 def test_cdboot_is_found_beside_proto_boot(ws, tmp_path):
     for boot in ("proto.boot", "proto.boot/boot"):
         found = find_sources(SourceRequest(tmp_path, ws / "output" / NAME, ws / boot))
-        assert found.cdboot_file().read() == (ws / "proto/boot/cdboot").read_bytes()
+        assert found.program("boot/cdboot").read() == (ws / "proto/boot/cdboot").read_bytes()
     (ws / "proto/boot/cdboot").unlink()
     with pytest.raises(InputError, match="no cdboot"):
-        find_sources(SourceRequest(tmp_path, ws / "output" / NAME, ws / "proto.boot")).cdboot_file()
+        find_sources(SourceRequest(tmp_path, ws / "output" / NAME, ws / "proto.boot")).program("boot/cdboot")
 
 
 def test_a_proto_area_is_no_folder_of_boot_files(ws):

@@ -19,7 +19,7 @@ from imagekit.files.output import OutputFolder, Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.interrupts import held
 from imagekit.media.additions import age_warnings, answers_of
-from imagekit.media.contents import loader_conf_warnings
+from imagekit.media.medium import loader_conf_warnings
 from imagekit.media.pxe import publish
 from imagekit.media.pxe.catalog import INDEX, PLATFORMS, Catalog, Platform, Served, platform_folder, script_path
 from imagekit.media.pxe.combine import combine
@@ -259,10 +259,10 @@ def _with_images(
     warnings: list[str] = []
     without: list[str] = []
     for one, sources in zip(found, every, strict=True) if catalog.wants_images else ():
-        if catalog.uefi != "iso" and LOADER not in sources.boot:
+        if catalog.uefi != "iso" and LOADER not in sources.programs:
             without.append(one.platform.stamp)
             continue
-        loader, boot = sources.boot_file(LOADER), dict(loader_files(sources))
+        loader, boot = sources.program(LOADER), dict(loader_files(sources))
         if DEFAULTS not in boot:
             warnings.append(f"{DEFAULTS} is missing: the UEFI loader finds its root file system by it")
         path = script_path(one.platform.stamp, None)

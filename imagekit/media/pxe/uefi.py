@@ -10,12 +10,11 @@ from collections.abc import Mapping, Sequence
 from imagekit.boot.console import DEVICES, Console
 from imagekit.boot.loader_conf import loader_conf
 from imagekit.boot.modules import Module, loader_variables
-from imagekit.boot.places import BOOTFS, EFIBOOT, LOADER_CONF
-from imagekit.clock import Stamp, build_time, derived_uuid
+from imagekit.boot.places import BOOTFS, LOADER, LOADER_CONF
+from imagekit.clock import Stamp, build_time
 from imagekit.content import Bytes, Composite, Content
-from imagekit.formats import iso
-from imagekit.media import contents
-from imagekit.media.iso import check_modules
+from imagekit.media.iso import plan_volume
+from imagekit.media.medium import Medium
 from imagekit.media.pxe.catalog import Script, Served, image_path, platform_folder
 from imagekit.media.pxe.request import Found, module_contents, served_content
 from imagekit.media.pxe.texts import loader_properties
@@ -34,27 +33,22 @@ def plan_image(
     `loader` is the illumos loader for UEFI, `boot` are the files that it reads.  The image's name derives from its
     content, so a client never reads the beginning of one image and the end of another.
     """
-    time = build_time(Stamp(script.stamp))
+    stamp = Stamp(script.stamp)
+    time = build_time(stamp)
+    console = _console(script)
     tree = Tree(Directory(path="", mtime=time))
     files = dict(boot)
     folder = f"{platform_folder(script.stamp)}/"
     files |= {path.removeprefix(folder): content for path, content in platform.contents.items()}
     for module in modules:
         files |= module_contents(module, BOOTFS)
-    files[LOADER_CONF] = Bytes(_loader_conf(script, platform), f"generated {LOADER_CONF}")
+    files[LOADER_CONF] = Bytes(_loader_conf(script, platform, console), f"generated {LOADER_CONF}")
     for path in sorted(files):
         _add(tree, path, files[path], time)
-    ids = ("pxe", script.stamp, *contents.listing(tree))
-    esp = contents.plan_esp(loader, None, time=time, volume_id=derived_uuid(*ids).fields[0])
-    _add(tree, EFIBOOT, esp.content(), time)
-    volume = iso.plan(
-        tree,
-        volume_id=iso.volume_id_of(f"SMARTOS_{script.stamp}"),
-        time=time,
-        boot=[iso.BootEntry(path=EFIBOOT, platform="efi")],
-        alignment=ALIGNMENT,
+    medium = Medium(
+        name=script.stamp, stamp=stamp, console=console, tree=tree, programs={LOADER: loader}, modules=modules
     )
-    check_modules(volume, modules)
+    _, volume = plan_volume(medium, medium.ids("pxe"), alignment=ALIGNMENT)
     image = volume.content()
     digest = served_content("", image).sha256
     return Served(image_path(script.stamp, digest), image.size, digest), image
@@ -65,9 +59,12 @@ def _add(tree: Tree, path: str, content: Content, time: int) -> None:
     tree.add(File(path=path, mode=0o444, mtime=time, user="root", group="root", content=content))
 
 
-def _loader_conf(script: Script, platform: Found) -> bytes:
+def _console(script: Script) -> Console:
     device = dict(script.properties).get("console", script.console.device)
-    console = Console(device, script.console.baud) if device in DEVICES else script.console
+    return Console(device, script.console.baud) if device in DEVICES else script.console
+
+
+def _loader_conf(script: Script, platform: Found, console: Console) -> bytes:
     variables = [] if platform.platform.hash else [("boot_archive.hash_load", "NO")]
     variables += loader_properties(script)
     variables += loader_variables((module.name for module in script.modules), BOOTFS)

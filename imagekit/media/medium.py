@@ -1,8 +1,8 @@
 """What lies on a medium: boot files at the top, the platform beside them, loader.conf for the chosen console."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from imagekit.boot.console import Console
 from imagekit.boot.loader_conf import loader_conf
@@ -24,12 +24,13 @@ from imagekit.boot.places import (
     READ_BY_LOADER,
     SNIPPETS,
 )
+from imagekit.clock import Stamp, build_time
 from imagekit.content import Bytes, Content
 from imagekit.errors import InputError, PlanError
 from imagekit.formats import fat
-from imagekit.media.additions import age_warnings, answers_of, private_warnings, reads_modules
+from imagekit.media.additions import Additions, age_warnings, answers_of, private_warnings, reads_modules
 from imagekit.media.repacking import LoaderConf, new_loader_conf
-from imagekit.media.sources import Sources, version_text
+from imagekit.media.sources import SourceRequest, Sources, find_sources, version_text
 from imagekit.platform.archive import check_boot_archive
 from imagekit.platform.layout import PLATFORM_VERSION, ROOT_PASSWORD
 from imagekit.tree import Directory, Entry, File, Tree
@@ -43,15 +44,73 @@ _SMALL = 4096
 """Bytes of files whose content goes into the ids."""
 
 
-def medium_tree(
-    sources: Sources, chosen: Console | None, time: int, modules: Sequence[Module] = ()
-) -> tuple[Tree, LoaderConf]:
-    """Return the root file system of a medium, and its loader.conf, which is in it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Medium:
+    """What an image is made of: its root file system `tree`, and the boot `programs` outside of it, by path.
 
-    All entries have the time `time` (seconds since 1970) and owner root.  Without a `chosen` console it is that of the
-    boot files' own loader.conf, or text.  Raise InputError for a platform that would not boot.
+    All entries have the owner root, and the time of the build.  `modules` are those that were given.  Products are
+    named after `name`.
     """
+
+    name: str
+    stamp: Stamp | None
+    console: Console
+    tree: Tree
+    programs: Mapping[str, Content]
+    modules: Sequence[Module]
+    warnings: Sequence[str] = ()
+
+    @property
+    def time(self) -> int:
+        """The time of all that is on the medium, in seconds since 1970."""
+        return build_time(self.stamp)
+
+    def ids(self, kind: str, *more: str) -> tuple[str, ...]:
+        """Return what GUIDs and volume ids derive from.
+
+        Of small files the content counts too; among them is boot_archive.hash, so another platform has other ids.
+        """
+        return (kind, self.name, *more, *_listing(self.tree))
+
+
+def find_medium(
+    request: SourceRequest,
+    chosen: Console | None,
+    additions: Additions,
+    needed: Iterable[str],
+    wanted: Iterable[str] = (),
+) -> Medium:
+    """Return a medium of what was asked for, with the boot programs that are `needed`, or `wanted` where there are any.
+
+    Without a `chosen` console it is that of the boot files' own loader.conf, or text.  Raise InputError for what is
+    missing, and for a platform that would not boot.
+    """
+    sources = find_sources(request)
+    modules, warnings = additions.read()
+    programs = {path: sources.program(path) for path in needed}
+    programs |= {path: sources.programs[path] for path in wanted if path in sources.programs}
     check_boot_archive(sources.platform, sources.platform_origin)
+    tree, conf = _tree(sources, chosen, modules)
+    return Medium(
+        name=sources.name,
+        stamp=sources.stamp,
+        console=conf.console,
+        tree=tree,
+        programs=programs,
+        modules=modules,
+        warnings=(
+            *sources.warnings,
+            *warnings,
+            *_answers_warnings(sources, tree, modules),
+            *conf.warnings,
+            *_warnings_about(tree, conf.console),
+        ),
+    )
+
+
+def _tree(sources: Sources, chosen: Console | None, modules: Sequence[Module]) -> tuple[Tree, LoaderConf]:
+    """Return the root file system of a medium, and its loader.conf, which is in it."""
+    time = build_time(sources.stamp)
     tree = Tree(Directory(path="", mtime=time))
     for entry in _in_order(sources):
         tree.add(replace(entry, mtime=time, uid=0, gid=0, user="root", group="root"))
@@ -69,7 +128,7 @@ def medium_tree(
     return tree, conf
 
 
-def answers_warnings(sources: Sources, tree: Tree, modules: Sequence[Module]) -> Iterator[str]:
+def _answers_warnings(sources: Sources, tree: Tree, modules: Sequence[Module]) -> Iterator[str]:
     """Yield what will surprise in the answers on a medium; raise InputError for what setup could not read."""
     answers = tree.get(_ANSWERS)
     placed = answers if isinstance(answers, File) else None
@@ -109,7 +168,7 @@ def plan_esp(loader: Content, size: int | None, *, time: int, volume_id: int, fi
         raise error.at(f"EFI system partition with {loader.origin}") from None
 
 
-def warnings_about(tree: Tree, console: Console) -> list[str]:
+def _warnings_about(tree: Tree, console: Console) -> list[str]:
     """Return what of a medium will not work as its user expects."""
     conf = tree[LOADER_CONF]
     assert isinstance(conf, File)
@@ -156,11 +215,8 @@ def loader_conf_warnings(tree: Tree, console: Console, conf: bytes | None = None
     return found
 
 
-def listing(tree: Tree) -> Iterator[str]:
-    """Yield a line for each entry: what ids derive from.
-
-    Of small files the content counts too; among them is boot_archive.hash, so another platform has other ids.
-    """
+def _listing(tree: Tree) -> Iterator[str]:
+    """Yield a line for each entry; of small files it tells the content."""
     for entry in tree:
         line = f"{entry.KIND} {entry.mode:o} {entry.path}"
         if isinstance(entry, File):
