@@ -1,6 +1,7 @@
 """What a command made: the line that it prints, and the same for scripts."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -47,10 +48,12 @@ def write_product(
     compress: bool,
     level: gzip.Level = "close",
     digest: bool = True,
+    compressed: Sequence[tuple[int, int]] = (),
     show: Show = unseen,
 ) -> Product:
     """Write a content to an output of its own, as it is (zeros become holes) or compressed; `show` shows the progress.
 
+    What is `compressed` already, as (offset, length) in bytes, is only put into the output's own format.
     Without `digest`, an output that is not compressed has no SHA-256: that takes longer than writing it.
     """
     started = time.monotonic()
@@ -58,7 +61,7 @@ def write_product(
     with show(path.name, content.size) as progress:
         result: gzip.Result | raw.Result
         if compress:
-            result = gzip.compress(content, output.write, level=level, progress=progress)
+            result = gzip.compress(content, output.write, level=level, progress=progress, compressed=compressed)
         else:
             result = raw.write_raw(content, output, progress, digests=("sha256",) if digest else ())
     return Product(path, result.size, result.sha256, time.monotonic() - started)

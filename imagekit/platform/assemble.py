@@ -121,8 +121,15 @@ def _assemble(plan: Plan, show: Show) -> list[Product]:
             writing = background.submit(copy_context().run, _write_archive, archive, image, in_place)
             tree = _platform_tree(plan, image, Deferred(_HASH_SIZE, lambda: _hash(writing)), images.shipped)
             packed = tar.plan(tree)
+            start = next(offset for offset, piece in packed.pieces() if piece is image)
             tarball = write_product(
-                outputs, output / f"{plan.name}.tgz", packed, compress=True, level=plan.inputs.level, show=show
+                outputs,
+                output / f"{plan.name}.tgz",
+                packed,
+                compress=True,
+                level=plan.inputs.level,
+                compressed=[(start + offset, length) for offset, length in root.last],
+                show=show,
             )
             boot_archive, _ = writing.result()
         for file in tree.files():

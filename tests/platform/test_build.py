@@ -411,6 +411,21 @@ class TestImages:
         root = ufs.read(DiskFile(ws / "output/platform-latest/i86pc/amd64/boot_archive"))
         assert root["usr.lgz"].mode == 0o600
 
+    def test_the_tarball_is_told_where_usr_lies_compressed(self, ws, monkeypatch):
+        told = []
+        write_product = assemble.write_product
+
+        def spy(outputs, path, content, **options):
+            told.append(b"".join(content.read(offset, length) for offset, length in options["compressed"]))
+            return write_product(outputs, path, content, **options)
+
+        monkeypatch.setattr(assemble, "write_product", spy)
+        plan(PlatformRequest(root=ws)).write()
+        root = ufs.read(DiskFile(ws / "output/platform-latest/i86pc/amd64/boot_archive"))
+        usr = root["usr.lgz"].content.read()
+        assert usr
+        assert [archive.startswith(usr) and len(archive) < len(usr) + 4096 for archive in told] == [True]
+
     def test_an_archive_of_usr_that_moves_leaves_nothing_behind(self, tmp_path):
         """What it left would lie in blocks of the larger image that nothing is written to."""
         from imagekit.files.output import Outputs

@@ -35,10 +35,11 @@ _PREFERRED: dict[Level, tuple[str, ...]] = {
     "best": ("libdeflate", "zlib"),
 }
 
-# Where samples say that little is to be gained, "quick" has the first try.  What that makes smaller by little stays so,
+# Where samples say that less than a tenth is to be gained, "quick" has the first try (one sample of sixteen may well be
+# of something else).  What that makes smaller by little stays so,
 # and what it does not make smaller is stored as it is: unless longer samples show that it repeats farther away than
 # "quick" looks (ISA-L's finds little beyond 4 KiB).
-_SAMPLES, _SAMPLE_SIZE, _HARDLY, _NOT_AT_ALL = 16, 2048, 0.95, 0.995
+_SAMPLES, _SAMPLE_SIZE, _LITTLE, _HARDLY, _NOT_AT_ALL = 16, 2048, 0.9, 0.95, 0.995
 _STRETCH, _STRETCH_EVERY = 1 << 16, 1 << 20  # bytes
 _STORED_SIZE = 0xFFFF  # bytes of a stored block (RFC 1951, 3.2.4)
 
@@ -65,13 +66,17 @@ class Backend:
 
     def deflate(self, data: memoryview, history: memoryview) -> bytes:
         """Return `data` as deflate blocks that end at a byte boundary; `history` is what stands before it."""
-        if self._sample(data) > _HARDLY:
+        if self._sample(data) > _LITTLE:
             tried = self._quick(data, history)
             if len(tried) > _HARDLY * len(data):
                 if self._repeats(data):
                     return min(self._deflate(data, history), self._far(data, history), key=len)
-                return tried if len(tried) <= _NOT_AT_ALL * len(data) else _stored(data)
+                return _unless_in_vain(tried, data)
         return self._deflate(data, history)
+
+    def deflate_compressed(self, data: memoryview, history: memoryview) -> bytes:
+        """Do the same with `data` that is known to be compressed already: only "quick" has a try, and no more."""
+        return _unless_in_vain(self._quick(data, history), data)
 
     def _sample(self, data: memoryview) -> float:
         """Return to what part of its size a sample of `data` shrinks."""
@@ -87,6 +92,11 @@ class Backend:
         middle = _STRETCH_EVERY // 2
         stretches = [data[start : start + _STRETCH] for start in range(min(middle, last), last + 1, _STRETCH_EVERY)]
         return any(len(self._far(stretch, data[:0])) < _HARDLY * len(stretch) for stretch in stretches)
+
+
+def _unless_in_vain(tried: bytes, data: memoryview) -> bytes:
+    """Return what was made of `data`, or stored blocks where that saves next to nothing."""
+    return tried if len(tried) <= _NOT_AT_ALL * len(data) else _stored(data)
 
 
 def _stored(data: memoryview) -> bytes:

@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 import struct
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 
 from imagekit.content import BLOCK_SIZE, Content, data_blocks, is_zero
@@ -25,6 +25,7 @@ _FLAG_NAME = 0x08
 _UNIX = 3
 _LAST_BLOCK = b"\x03\x00"  # an empty block with fixed codes
 _HISTORY = 32 * 1024  # how far deflate can look back, in bytes
+_MOSTLY = 0.9  # the part of a block that is compressed already, for it to be taken for that
 _ZEROS_AT_ONCE = 1024 * BLOCK_SIZE
 
 
@@ -46,18 +47,19 @@ def compress(
     name: str | None = None,
     progress: Progress = SILENT,
     library: str | None = None,
+    compressed: Sequence[tuple[int, int]] = (),
 ) -> Result:
     """Compress a content into one gzip member, handed to `write` from front to back.
 
     `mtime` (seconds since 1970) and `name` go into the header; without a name there is none.  `progress` counts the
-    content's bytes.  Errors of reading (InputError, FormatError) and of `write` come out as they are, after the
-    threads have stopped.
+    content's bytes.  What is known to be `compressed` already, as (offset, length) in bytes, is given little time.
+    Errors of reading (InputError, FormatError) and of `write` come out as they are, after the threads have stopped.
     """
     backend = choose(level, library)
     output = _Output(write)
     output.put(_header(mtime, name))
     crc = done = 0
-    with contextlib.closing(_deflated(content, backend, threads)) as blocks:
+    with contextlib.closing(_deflated(content, backend, threads, compressed)) as blocks:
         for block in blocks:
             crc = _put_zeros(output, crc, block.offset - done, progress)
             done = block.offset + block.length
@@ -119,7 +121,9 @@ class _Block:
     crc: int
 
 
-def _deflated(content: Content, backend: Backend, threads: int | None) -> Generator[_Block]:
+def _deflated(
+    content: Content, backend: Backend, threads: int | None, compressed: Sequence[tuple[int, int]]
+) -> Generator[_Block]:
     """Yield all blocks of data in order; a few are being read and deflated ahead."""
     own = Buffer(_HISTORY + backend.block_size)
 
@@ -132,6 +136,14 @@ def _deflated(content: Content, backend: Backend, threads: int | None) -> Genera
         block = buffer[history:]
         if is_zero(block):
             return _Block(offset, length, None, 0)
-        return _Block(offset, length, backend.deflate(block, buffer[:history]), backend.crc32(block))
+        known = _shared(compressed, offset, length) > _MOSTLY * length
+        deflate = backend.deflate_compressed if known else backend.deflate
+        return _Block(offset, length, deflate(block, buffer[:history]), backend.crc32(block))
 
     return in_order(work, data_blocks(content, backend.block_size), threads)
+
+
+def _shared(ranges: Sequence[tuple[int, int]], offset: int, length: int) -> int:
+    """Return how many of the `length` bytes at `offset` are in the ranges."""
+    end = offset + length
+    return sum(max(min(start + count, end) - max(start, offset), 0) for start, count in ranges)

@@ -176,9 +176,33 @@ def test_time_is_not_wasted_on_what_cannot_shrink(library: str) -> None:
     shrinking = memoryview(b"".join(noise[start : start + 2000] + bytes(50) for start in range(0, BLOCK_SIZE, 2000)))
     assert backend.deflate(shrinking, none) == backend._quick(shrinking, none)
     assert len(backend.deflate(memoryview(text), none)) < len(backend._quick(memoryview(text), none))
+    # What is known to be compressed is given none at all.
+    assert backend.deflate_compressed(memoryview(noise), none) == stored
+    assert backend.deflate_compressed(memoryview(text), none) == backend._quick(memoryview(text), none)
     # It is enough that half of it shrinks.
     mixed = memoryview(noise[: BLOCK_SIZE // 2] + text[: BLOCK_SIZE // 2])
     assert len(backend.deflate(mixed, none)) < len(backend._quick(mixed, none))
+
+
+def test_what_is_known_to_be_compressed_is_so_from_its_first_byte_to_its_last() -> None:
+    backend = gzip.choose("close")
+    size, none = backend.block_size, memoryview(b"")
+    text = b"".join(b"%d " % (number * number) for number in range(size // 8))[:size]
+    known = Bytes(text * 3)
+    quick, close = len(backend._quick(memoryview(text), none)), len(backend.deflate(memoryview(text), none))
+    assert close < quick * 0.99
+    usual = len(packed(known))
+    for ranges, blocks in (
+        ([(size, size)], 1),
+        ([(size, size // 2), (size + size // 2, size // 2)], 1),  # in pieces
+        ([(size // 2, 2 * size)], 1),  # half a block before, half a block behind
+        ([(size, size // 2)], 0),
+        ([(0, 3 * size)], 3),
+    ):
+        data = packed(known, compressed=ranges)
+        assert reference.decompress(data) == known.read()
+        assert abs(len(data) - usual - blocks * (quick - close)) < (quick - close) / 4
+        assert data == packed(known, compressed=ranges, threads=1)
 
 
 @settings(max_examples=25, deadline=None)
