@@ -16,7 +16,7 @@ from imagekit.manifest.verify import Verification, verify
 from imagekit.platform import password
 from imagekit.platform.fixups import put_file
 from imagekit.platform.hooks import plan_hooks, put_prebuilt
-from imagekit.platform.images import split_images
+from imagekit.platform.images import check_images
 from imagekit.platform.layout import BUILD_VERSION, IMAGE_KERNEL, RELEASE, SHADOW
 from imagekit.platform.versions import git_status
 from imagekit.tree import File, Tree
@@ -109,7 +109,7 @@ def platform_findings(tree: Tree, config: Config, root: Path) -> Iterator[Findin
         partial(put_file, whole, BUILD_VERSION, nothing, time=0),
         partial(put_file, whole, RELEASE, nothing, time=0),
         partial(require_kernel, whole),
-        partial(split_images, whole, 0),
+        partial(check_images, whole, 0),
     ]
     severity: Severity = "error" if IMAGE_KERNEL in tree else "warning"
     for edit in edits:

@@ -74,6 +74,13 @@ def split_images(tree: Tree, time: int) -> tuple[Tree, Tree, Content, list[str]]
     return root_tree, usr_tree, shipped, missing
 
 
+def check_images(tree: Tree, time: int) -> None:
+    """Raise InputError or PlanError for what of the whole image's tree no file system can hold, whatever its size."""
+    root_tree, usr_tree, _, _ = split_images(tree, time)
+    ufs.check(root_tree)
+    ufs.check(usr_tree, mount="usr")
+
+
 def growth(name: str, plan: ufs.Plan, wanted: int) -> list[str]:
     """Return a warning when a file system had to grow past the size that was wanted, in bytes."""
     if plan.size <= wanted:

@@ -99,6 +99,16 @@ def test_answers_among_the_boot_files(ws, medium):
     assert caught.value.where.startswith(str(path))
 
 
+def test_over_the_network_setup_sees_no_private_answers(ws):
+    (ws / "proto.boot/private").mkdir()
+    (ws / "proto.boot" / PRIVATE).write_bytes(OLD)
+    (line,) = (line for line in make(ws, None).warnings if PRIVATE in line)
+    assert line == f"{ws}/proto.boot: its {PRIVATE} is not taken into the directory; use --answers"
+    additions = Additions(answers=ws / "new.json")
+    (line,) = (line for line in make(ws, None, additions=additions).warnings if PRIVATE in line)
+    assert line.endswith("is not taken into the directory")
+
+
 def test_answers_that_came_with_a_medium(ws):
     """They are kept for another platform, and written to where that one looks."""
     image = ws / "x.iso"

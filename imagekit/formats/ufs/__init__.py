@@ -7,6 +7,7 @@ from imagekit.formats.ufs.last_file import LastFile
 from imagekit.formats.ufs.plan import Plan, Usage, plan
 from imagekit.formats.ufs.reader import read
 from imagekit.formats.ufs.superblock import Superblock, read_superblock
+from imagekit.formats.ufs.survey import check
 
 __all__ = [
     "Geometry",
@@ -16,6 +17,7 @@ __all__ = [
     "Plan",
     "Superblock",
     "Usage",
+    "check",
     "is_ufs",
     "needed_size",
     "plan",

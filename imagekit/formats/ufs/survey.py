@@ -74,6 +74,11 @@ class Inventory:
         self.items.insert(place, self.items.pop(index))
 
 
+def check(tree: Tree, *, block_size: int = 4096, mount: str = "") -> None:
+    """Raise PlanError with all of a tree that no UFS can hold, whatever its size; `mount` is as in `Inventory`."""
+    _Survey(tree, block_size, 0, mount)
+
+
 class _Survey:
     def __init__(self, tree: Tree, block_size: int, time: int, mount: str) -> None:
         self.inventory = Inventory(mount)

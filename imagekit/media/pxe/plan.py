@@ -12,7 +12,7 @@ from imagekit.boot.ipxe import ARCHIVE_LIMIT, limit_warnings
 from imagekit.boot.kernel_arguments import disagreements
 from imagekit.boot.loader_conf import is_kept_back
 from imagekit.boot.modules import Module
-from imagekit.boot.places import DEFAULTS, LOADER, LOADER_CONF, PLATFORM
+from imagekit.boot.places import DEFAULTS, LOADER, LOADER_CONF, PLATFORM, PRIVATE_ANSWERS
 from imagekit.content import Composite, Content, DiskFile
 from imagekit.errors import InputError, PlanError, listed
 from imagekit.files.output import OutputFolder, Outputs
@@ -172,6 +172,9 @@ def plan(request: PxeRequest) -> Plan:
                 f"{sources.boot_origin}: its {LOADER_CONF} is not taken into the directory: {', '.join(own)}; "
                 "use -c, -B, --module and --answers"
             )
+        if PRIVATE_ANSWERS in sources.boot:
+            instead = "" if request.additions.answers else "; use --answers"
+            warnings.append(f"{sources.boot_origin}: its {PRIVATE_ANSWERS} is not taken into the directory{instead}")
     catalog, places = combine(request, old, found, modules)
     catalog = replace(
         catalog,
