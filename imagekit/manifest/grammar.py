@@ -20,7 +20,7 @@ from typing import Literal, cast
 from imagekit.errors import InputError, Problems
 from imagekit.marks import mark_at
 
-Kind = Literal["f", "d", "s", "h"]
+DirectiveKind = Literal["f", "d", "s", "h"]
 
 KIND_NAMES: dict[str, str] = {"f": "file", "d": "directory", "s": "symbolic link", "h": "hard link"}
 
@@ -42,7 +42,7 @@ class Directive:
     what manifests are sorted by.  `text` is the whole line, comment included, without the white space around it.
     """
 
-    kind: Kind
+    kind: DirectiveKind
     path: str
     mode_text: str
     user: str
@@ -157,12 +157,12 @@ def _directive(fields: list[str], text: str, file: str, line: int) -> Directive 
                 path = path.rstrip("/")
             if path == "." and kind == "d":
                 path = ""
-        return Directive(cast("Kind", kind), path, fields[2], fields[3], fields[4], "", key, text, file, line)
+        return Directive(cast("DirectiveKind", kind), path, fields[2], fields[3], fields[4], "", key, text, file, line)
     if count == 2 and kind in {"s", "h"}:
         key = fields[1]
         path, _, target = key.partition("=")
         if path and target and path[-1] != "/":
-            return Directive(cast("Kind", kind), path, "", "", "", target, key, text, file, line)
+            return Directive(cast("DirectiveKind", kind), path, "", "", "", target, key, text, file, line)
     return None
 
 

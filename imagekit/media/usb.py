@@ -258,7 +258,7 @@ def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...], *, active: bo
 
 def _check_reach(root: fat.FatPlan) -> None:
     """Raise PlanError when a file that the loader reads lies beyond what its 32 bit offsets reach."""
-    for placed in root.files:
+    for placed in root.placement.files:
         if placed.entry.path.split("/")[0] in READ_BY_LOADER and placed.end > LOADER_REACH:
             raise PlanError(
                 f"ends {placed.end:,} bytes into its partition, and the loader reads only the first "

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from imagekit.content import Content
 from imagekit.errors import FormatError
-from imagekit.formats.fat.layout import CLEAN_BITS, FIRST_CLUSTER, BootSector
+from imagekit.formats.fat.boot_sector import BootSector
+from imagekit.formats.fat.layout import CLEAN_BITS, FIRST_CLUSTER
 
 _PAGE = 16384  # table entries that are read, and clusters that are noted, at a time
 _KEPT_PAGES = 256  # 16 MiB of table

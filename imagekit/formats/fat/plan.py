@@ -1,14 +1,86 @@
-"""Plans a FAT file system: which clusters each directory and file of a Tree gets."""
+"""The plan of a FAT file system: everything decided, nothing written."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
+from imagekit.content import Composite
 from imagekit.errors import PlanError
 from imagekit.formats.fat import names
-from imagekit.formats.fat.layout import FIRST_CLUSTER, OEM_NAME, RECORD_SIZE, SECTOR, BootSector, Kind
+from imagekit.formats.fat.boot_sector import BootSector
+from imagekit.formats.fat.geometry import Geometry
+from imagekit.formats.fat.layout import FIRST_CLUSTER, OEM_NAME, SECTOR, FatType
+from imagekit.formats.fat.placement import Placement, place
 from imagekit.formats.fat.sizes import fitting, smallest
 from imagekit.formats.fat.survey import survey_tree
-from imagekit.formats.fat.writer import FatPlan, Placed
-from imagekit.tree import Directory, File, Tree
+from imagekit.formats.fat.writer import render
+from imagekit.tree import Directory, Tree
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FatPlan:
+    """A FAT file system of which everything is decided."""
+
+    boot: BootSector
+    placement: Placement
+
+    @property
+    def geometry(self) -> Geometry:
+        """Sizes and places of the file system's parts."""
+        return self.placement.geometry
+
+    @property
+    def format(self) -> str:
+        """FAT12, FAT16 or FAT32."""
+        return f"FAT{self.geometry.kind}"
+
+    @property
+    def size(self) -> int:
+        """The size in bytes."""
+        return self.geometry.sector_count * SECTOR
+
+    def content(self, origin: str | None = None) -> Composite:
+        """Return the file system: headers, tables, directories and files as pieces."""
+        return render(self.placement, self.boot, origin or f"{self.format} file system")
+
+    def data(self) -> dict[str, object]:
+        """Return the plan as JSON data; sizes and offsets in bytes, `hidden` in sectors."""
+        geometry = self.geometry
+        return {
+            "format": self.format,
+            "size": self.size,
+            "label": self.boot.label,
+            "volume_id": f"{self.boot.volume_id:08x}",
+            "hidden": self.boot.hidden_sectors,
+            "cluster_size": geometry.cluster_size,
+            "clusters": geometry.cluster_count,
+            "free_clusters": self.placement.free_clusters,
+            "tables": [geometry.fat_offset(copy) for copy in range(geometry.fat_copies)],
+            "table_size": geometry.fat_sectors * SECTOR,
+            "data": geometry.offset(FIRST_CLUSTER),
+            "entries": [
+                {
+                    "path": placed.entry.path,
+                    "type": placed.entry.KIND,
+                    "alias": names.shown(placed.alias),
+                    "cluster": placed.cluster,
+                    "clusters": placed.clusters,
+                    "offset": placed.offset or None,
+                    "size": placed.size,
+                }
+                for placed in self.placement.placed()
+            ],
+        }
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan for people: what the file system is, then a line for each entry, in the order on the disk."""
+        geometry, free = self.geometry, self.placement.free_clusters
+        yield f"{self.format} {self.boot.label or '(no label)'} {self.boot.volume_id:08x}, {self.size:,} bytes"
+        yield f"{geometry.cluster_count:,} clusters of {geometry.cluster_size:,} bytes, {free:,} free"
+        yield f"{'OFFSET':>16} {'SIZE':>14} {'CLUSTER':>9}  PATH"
+        for placed in self.placement.placed():
+            offset = f"{placed.offset:,}" if placed.offset else "-"
+            slash = "/" if isinstance(placed.entry, Directory) and placed.entry.path else ""
+            yield f"{offset:>16} {placed.size:>14,} {placed.cluster:>9}  /{placed.entry.path}{slash}"
 
 
 def plan(
@@ -17,7 +89,7 @@ def plan(
     *,
     label: str,
     volume_id: int,
-    kind: Kind | None = 32,
+    kind: FatType | None = 32,
     cluster_size: int | None = None,
     hidden_sectors: int = 0,
     first: Sequence[str] = (),
@@ -49,53 +121,11 @@ def plan(
         root_cluster=FIRST_CLUSTER if geometry.kind == 32 else 0,
         active_fat=0,
     )
-    cluster = FIRST_CLUSTER
-
-    def place(entry: Directory | File, length: int) -> Placed:
-        nonlocal cluster
-        start, clusters = cluster, geometry.clusters(length)
-        cluster += clusters
-        return Placed(
-            entry=entry,
-            alias=survey.aliases.get(entry.path, b""),
-            cluster=start if clusters else 0,
-            clusters=clusters,
-            offset=geometry.offset(start) if clusters else 0,
-            size=length,
-        )
-
-    def place_root() -> Placed:
-        if geometry.kind == 32:
-            return place(tree.root, survey.records[""] * RECORD_SIZE)
-        return Placed(
-            entry=tree.root,
-            alias=b"",
-            cluster=0,
-            clusters=0,
-            offset=geometry.root_sector * SECTOR,
-            size=geometry.root_records * RECORD_SIZE,
-        )
-
-    everything = [entry for entries in survey.contents.values() for entry in entries]
-    by_path = {entry.path: entry for entry in everything}
-    ordered = [by_path[entry.path] for entry in tree if entry.path]
-    directories = [entry for entry in ordered if isinstance(entry, Directory)]
-    files = [entry for entry in ordered if isinstance(entry, File)]
-    leads = [lead.strip("/") for lead in first]
-    files.sort(key=lambda file: _rank(file.path, leads))
-    return FatPlan(
-        boot=boot,
-        directories=(
-            place_root(),
-            *(place(entry, survey.records[entry.path] * RECORD_SIZE) for entry in directories),
-        ),
-        files=tuple(place(entry, entry.content.size) for entry in files),
-        children={path: tuple(entry.path for entry in entries) for path, entries in survey.contents.items()},
-    )
+    return FatPlan(boot=boot, placement=place(tree, survey, geometry, first))
 
 
 def minimum_size(
-    tree: Tree | None = None, *, kind: Kind | None = 32, cluster_size: int | None = None, spare: int = 0
+    tree: Tree | None = None, *, kind: FatType | None = 32, cluster_size: int | None = None, spare: int = 0
 ) -> int:
     """Return the smallest good size, in bytes, of a file system that holds a Tree (none: any) with `spare` bytes free.
 
@@ -103,10 +133,3 @@ def minimum_size(
     what `plan` will choose.  What FAT cannot hold is not counted.
     """
     return smallest(survey_tree(tree or Tree()), kind, cluster_size, spare=spare)
-
-
-def _rank(path: str, first: Sequence[str]) -> int:
-    for rank, lead in enumerate(first):
-        if path == lead or path.startswith(f"{lead}/"):
-            return rank
-    return len(first)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from imagekit.content import Bytes, Composite, Content, Slice
 from imagekit.errors import FormatError
 from imagekit.formats.fat import names
+from imagekit.formats.fat.boot_sector import BootSector
 from imagekit.formats.fat.chains import Chains, Run
+from imagekit.formats.fat.geometry import Geometry
 from imagekit.formats.fat.layout import (
     DELETED,
     DIRECTORY,
@@ -25,8 +27,6 @@ from imagekit.formats.fat.layout import (
     RECORD_SIZE,
     SECTOR,
     VOLUME_LABEL,
-    BootSector,
-    Geometry,
 )
 from imagekit.tree import Directory, File, Tree, TreeTooLargeError
 

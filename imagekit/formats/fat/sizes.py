@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 from imagekit.errors import PlanError
+from imagekit.formats.fat.geometry import Geometry
 from imagekit.formats.fat.layout import (
     CLUSTER_SIZES,
     FAT12_CLUSTERS,
@@ -11,8 +12,7 @@ from imagekit.formats.fat.layout import (
     MAX_SECTORS,
     RECORD_SIZE,
     SECTOR,
-    Geometry,
-    Kind,
+    FatType,
 )
 from imagekit.formats.fat.survey import Survey
 
@@ -21,17 +21,17 @@ _MAX_ROOT_RECORDS = 65520  # the largest multiple of 16 (a sector) that 16 bits 
 _FAT16_ROOT_RECORDS = 512  # Microsoft's specification asks for them
 
 # Some readers draw the lines at other numbers of clusters: Microsoft's specification advises to keep 16 away from them.
-_CLUSTERS: dict[Kind, range] = {
+_CLUSTERS: dict[FatType, range] = {
     12: range(1, FAT12_CLUSTERS - 16),
     16: range(FAT12_CLUSTERS + 16, FAT32_CLUSTERS - 16),
     32: range(65536, MAX_CLUSTERS + 1),
 }
 
 # Bytes of which the computed sizes are multiples: a CD's sector, a page.
-_SIZE_UNIT: dict[Kind, int] = {12: 2048, 16: 2048, 32: 4096}
+_SIZE_UNIT: dict[FatType, int] = {12: 2048, 16: 2048, 32: 4096}
 
 # (largest size in bytes, cluster size in bytes): the smallest clusters for FAT12 and FAT16, Windows' choice for FAT32.
-_DEFAULT_CLUSTERS: dict[Kind, tuple[tuple[int, int], ...]] = {
+_DEFAULT_CLUSTERS: dict[FatType, tuple[tuple[int, int], ...]] = {
     12: tuple((4_000 * cluster_size, cluster_size) for cluster_size in CLUSTER_SIZES),
     16: tuple((65_000 * cluster_size, cluster_size) for cluster_size in CLUSTER_SIZES),
     32: ((260 << 20, 512), (8 << 30, 4096), (16 << 30, 8192), (32 << 30, 16384), (_MAX_SIZE, 32768)),
@@ -39,10 +39,10 @@ _DEFAULT_CLUSTERS: dict[Kind, tuple[tuple[int, int], ...]] = {
 
 # (largest size in bytes, kind): as mkfs.fat has it, which goes to FAT32 at 512 MiB, however; here an EFI system
 # partition of 256 MiB, which SmartOS has, is one already.
-_DEFAULT_KINDS: tuple[tuple[int, Kind], ...] = ((8 << 20, 12), ((256 << 20) - SECTOR, 16), (_MAX_SIZE, 32))
+_DEFAULT_KINDS: tuple[tuple[int, FatType], ...] = ((8 << 20, 12), ((256 << 20) - SECTOR, 16), (_MAX_SIZE, 32))
 
 
-def default_cluster_size(size: int, kind: Kind = 32) -> int:
+def default_cluster_size(size: int, kind: FatType = 32) -> int:
     """Return the cluster size in bytes for a file system of `size` bytes.
 
     On FAT32 it is 512 up to 260 MiB, 4096 up to 8 GiB, and so on; on FAT12 and FAT16 the smallest that will do.
@@ -50,7 +50,7 @@ def default_cluster_size(size: int, kind: Kind = 32) -> int:
     return _choose(size, kind, None)[1]
 
 
-def smallest(survey: Survey, kind: Kind | None, cluster_size: int | None, *, spare: int = 0, floor: int = 0) -> int:
+def smallest(survey: Survey, kind: FatType | None, cluster_size: int | None, *, spare: int = 0, floor: int = 0) -> int:
     """Return the smallest size in bytes, `floor` or more, in which a Tree leaves `spare` bytes free.
 
     It goes with the kind and the cluster size that `fitting` chooses for it, where they are None.
@@ -64,7 +64,7 @@ def smallest(survey: Survey, kind: Kind | None, cluster_size: int | None, *, spa
     raise PlanError(f"the tree is too large for {_name(kind)}{with_clusters}")
 
 
-def fitting(survey: Survey, size: int, kind: Kind | None, cluster_size: int | None) -> Geometry:
+def fitting(survey: Survey, size: int, kind: FatType | None, cluster_size: int | None) -> Geometry:
     """Return how a file system of `size` bytes is laid out; kind and cluster size are chosen where they are None.
 
     Raise PlanError when there is no such file system, or the Tree does not fit.
@@ -106,7 +106,7 @@ def fitting(survey: Survey, size: int, kind: Kind | None, cluster_size: int | No
     return geometry
 
 
-def _choices(kind: Kind | None, cluster_size: int | None) -> Iterator[tuple[int, Kind, int]]:
+def _choices(kind: FatType | None, cluster_size: int | None) -> Iterator[tuple[int, FatType, int]]:
     """Yield (largest size, kind, cluster size), sizes in bytes ascending: up to which size what is chosen."""
     if cluster_size is None:
         for most, its_kind in _DEFAULT_KINDS if kind is None else [(_MAX_SIZE, kind)]:
@@ -120,7 +120,7 @@ def _choices(kind: Kind | None, cluster_size: int | None) -> Iterator[tuple[int,
         yield _MAX_SIZE, kind, cluster_size
 
 
-def _choose(size: int, kind: Kind | None, cluster_size: int | None) -> tuple[Kind, int]:
+def _choose(size: int, kind: FatType | None, cluster_size: int | None) -> tuple[FatType, int]:
     """Return kind and cluster size for a file system of `size` bytes."""
     most = 0
     for largest, its_kind, clusters in _choices(kind, cluster_size):
@@ -130,7 +130,7 @@ def _choose(size: int, kind: Kind | None, cluster_size: int | None) -> tuple[Kin
     raise PlanError(f"a {_name(kind)} file system has at most {most:,} bytes, not {size:,}")
 
 
-def _size_with(survey: Survey, kind: Kind, cluster_size: int, spare: int, floor: int) -> int | None:
+def _size_with(survey: Survey, kind: FatType, cluster_size: int, spare: int, floor: int) -> int | None:
     """Return the smallest size in bytes, `floor` or more, with this kind and cluster size; None when there is none."""
     unit, possible = _SIZE_UNIT[kind], _CLUSTERS[kind]
     needed = max(_used_clusters(survey, kind, cluster_size) + -(-spare // cluster_size), possible.start)
@@ -146,7 +146,7 @@ def _size_with(survey: Survey, kind: Kind, cluster_size: int, spare: int, floor:
         size += -(-missing // unit) * unit
 
 
-def _geometry(survey: Survey, kind: Kind, size: int, cluster_size: int) -> Geometry | None:
+def _geometry(survey: Survey, kind: FatType, size: int, cluster_size: int) -> Geometry | None:
     """Return how a file system of `size` bytes is laid out, or None when its root cannot hold so much."""
     if kind == 32:
         return Geometry.filling(kind, size, cluster_size)
@@ -156,11 +156,11 @@ def _geometry(survey: Survey, kind: Kind, size: int, cluster_size: int) -> Geome
     return Geometry.filling(kind, size, cluster_size, max(records, _FAT16_ROOT_RECORDS if kind == 16 else 0))
 
 
-def _used_clusters(survey: Survey, kind: Kind, cluster_size: int) -> int:
+def _used_clusters(survey: Survey, kind: FatType, cluster_size: int) -> int:
     """Return how many clusters the Tree takes; the root directory of FAT12 and FAT16 takes none."""
     root = 0 if kind == 32 else -(-survey.records[""] * RECORD_SIZE // cluster_size)
     return survey.used_clusters(cluster_size) - root
 
 
-def _name(kind: Kind | None) -> str:
+def _name(kind: FatType | None) -> str:
     return f"FAT{kind or ''}"

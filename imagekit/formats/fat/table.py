@@ -6,13 +6,13 @@ from bisect import bisect_left
 from collections.abc import Sequence
 
 from imagekit.content import Bytes, Content, KnownContent
-from imagekit.formats.fat.layout import END_OF_CHAIN, MEDIA, Kind
+from imagekit.formats.fat.layout import END_OF_CHAIN, MEDIA, FatType
 
 _ORIGIN = "the file allocation table"
 _ENTRY_SIZE = 4  # bytes, on FAT32
 
 
-def allocation_table(kind: Kind, ends: Sequence[int]) -> Content:
+def allocation_table(kind: FatType, ends: Sequence[int]) -> Content:
     """Return the part of a table that is in use.
 
     `ends` are the last clusters of the chains, in ascending order; every other cluster leads to the one behind it.

@@ -12,7 +12,7 @@ from imagekit.content import Bytes, Composite
 from imagekit.errors import PlanError
 from imagekit.formats import fat
 from imagekit.formats.fat import names
-from imagekit.formats.fat.layout import Geometry
+from imagekit.formats.fat.geometry import Geometry
 from imagekit.tree import Directory, File, HardLink, Special, Symlink, Tree
 
 MIB = 1 << 20
@@ -76,8 +76,8 @@ def test_round_trip(tree, kind, cluster_size, volume_id, spare):
     assert listing(volume.tree) == listing(tree)
     assert (volume.kind, volume.label, volume.volume_id, volume.clean) == (f"FAT{kind}", "TEST", volume_id, True)
     assert volume.boot == plan.boot
-    assert volume.used_clusters == plan.used_clusters
-    assert plan.free_clusters * plan.geometry.cluster_size >= spare
+    assert volume.used_clusters == plan.placement.used_clusters
+    assert plan.placement.free_clusters * plan.geometry.cluster_size >= spare
     assert cluster_size in {None, plan.geometry.cluster_size}
 
 
@@ -166,14 +166,14 @@ def test_tables_and_root_of_fat12_and_fat16():
         table = bytes.fromhex(expected)
         length = geometry.fat_sectors * 512
         assert image.read(512, 2 * length) == 2 * table.ljust(length, b"\0")
-        root = plan.directories[0]
+        root = plan.placement.directories[0]
         records = {12: 16, 16: 512}[kind]
         assert (root.cluster, root.clusters, root.offset, root.size) == (0, 0, 512 + 2 * length, records * 32)
         found = [image.read(root.offset + 32 * number, 12) for number in range(7)]
         # The names in small letters have long ones before them.
         assert found[0::2] == [b"TEST       \x08", b"A          \x10", b"TWO        \x20", b"THREE      \x20"]
-        assert geometry.offset(2) == plan.directories[1].offset == root.offset + root.size
-        assert image.read(plan.files[0].offset, 1500) == b"x" * 1500
+        assert geometry.offset(2) == plan.placement.directories[1].offset == root.offset + root.size
+        assert image.read(plan.placement.files[0].offset, 1500) == b"x" * 1500
         assert plan.data()["entries"][0]["offset"] == root.offset
         assert plan.data()["format"] == plan.format == f"FAT{kind}"
 
@@ -209,7 +209,7 @@ def test_the_table_can_be_read_from_any_byte(offset):
 def test_dot_entries_lead_to_their_directories():
     plan = planned(tree_of({"a/b/c": b""}))
     image = plan.content()
-    a, b = plan.directories[1:]
+    a, b = plan.placement.directories[1:]
     dot, up = image.read(b.offset, 32), image.read(b.offset + 32, 32)
     assert (dot[:12], struct.unpack_from("<H", dot, 26)[0]) == (b".          \x10", b.cluster)
     assert (up[:12], struct.unpack_from("<H", up, 26)[0]) == (b"..         \x10", a.cluster)
@@ -218,14 +218,14 @@ def test_dot_entries_lead_to_their_directories():
 
 def test_files_lie_in_the_order_that_is_asked_for():
     tree = tree_of({"z/1": b"1", "platform/unix": b"2", "boot/b": b"3", "boot/a": b"4", "bootx": b"5", "empty": b""})
-    order = [file.entry.path for file in planned(tree, first=["boot", "/platform/"]).files]
+    order = [file.entry.path for file in planned(tree, first=["boot", "/platform/"]).placement.files]
     assert order == ["boot/b", "boot/a", "platform/unix", "z/1", "bootx", "empty"]
     plan = planned(tree)
-    assert [file.entry.path for file in plan.files] == [file.path for file in tree.files()]
-    places = [(file.cluster, file.offset, file.clusters) for file in plan.files]
+    assert [file.entry.path for file in plan.placement.files] == [file.path for file in tree.files()]
+    places = [(file.cluster, file.offset, file.clusters) for file in plan.placement.files]
     assert places[-1] == (0, 0, 0)
     assert all(one[1] + one[2] * 512 == two[1] for one, two in itertools.pairwise(places[:-1]))
-    for file in plan.files:
+    for file in plan.placement.files:
         assert plan.content().read(file.offset, file.size) == file.entry.content.read()
 
 
@@ -315,7 +315,7 @@ def test_minimum_size_is_the_smallest_of_all(size, kind, spare):
     plan = planned(tree, smallest, kind=kind)
     unit = 4096 if plan.format == "FAT32" else 2048
     assert smallest % unit == 0
-    assert plan.free_clusters * plan.geometry.cluster_size >= spare
+    assert plan.placement.free_clusters * plan.geometry.cluster_size >= spare
     for less in range(1, 40):
         if smallest <= less * unit:
             break
@@ -323,7 +323,7 @@ def test_minimum_size_is_the_smallest_of_all(size, kind, spare):
             smaller = planned(tree, smallest - less * unit, kind=kind)
         except PlanError:
             continue
-        assert smaller.free_clusters < -(-spare // smaller.geometry.cluster_size)
+        assert smaller.placement.free_clusters < -(-spare // smaller.geometry.cluster_size)
 
 
 def test_a_loader_of_usual_size_takes_little_more_room_than_itself():
@@ -364,16 +364,16 @@ def test_minimum_size_goes_with_the_cluster_size_it_leads_to(mib):
         tree.add(File(path=f"f{number}", content=Huge(min(1000, mib - number) * MIB)))
     size = fat.minimum_size(tree)
     plan = planned(tree, size)
-    assert plan.free_clusters * plan.geometry.cluster_size <= max(34 * MIB, size // 50)
+    assert plan.placement.free_clusters * plan.geometry.cluster_size <= max(34 * MIB, size // 50)
     spare = fat.minimum_size(tree, spare=100 * MIB)
-    assert planned(tree, spare).free_clusters * planned(tree, spare).geometry.cluster_size >= 100 * MIB
+    assert planned(tree, spare).placement.free_clusters * planned(tree, spare).geometry.cluster_size >= 100 * MIB
 
 
 def test_a_volume_can_be_full_to_the_last_cluster():
     empty = planned(Tree(), 34_099_200)
     rest = empty.geometry.cluster_count - 1
     plan = planned(tree_of({"all": bytes(rest * 512)}), 34_099_200)
-    assert plan.free_clusters == 0
+    assert plan.placement.free_clusters == 0
     assert plan.content().read(512 + 488, 8) == struct.pack("<LL", 0, 0xFFFFFFFF)
     with pytest.raises(PlanError, match="does not fit"):
         planned(tree_of({"all": bytes(rest * 512 + 1)}), 34_099_200)

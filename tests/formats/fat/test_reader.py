@@ -61,8 +61,8 @@ def make():
 
 PLAN = make()
 IMAGE = PLAN.content("x.img")
-AT = {placed.entry.path: placed for placed in PLAN.placed()}
-ROOT = PLAN.directories[0].offset
+AT = {placed.entry.path: placed for placed in PLAN.placement.placed()}
+ROOT = PLAN.placement.directories[0].offset
 TABLE = PLAN.geometry.fat_offset(0)
 
 
@@ -270,7 +270,7 @@ def small(kind):
     plan = fat.plan(tree, fat.minimum_size(tree, kind=kind), kind=kind, label="DAMAGE", volume_id=1)
     geometry = plan.geometry
     places = [range(62), range(512, 512 + 40), range(geometry.root_sector * 512, geometry.root_sector * 512 + 32 * 12)]
-    places += [range(placed.offset, placed.offset + 32 * 10) for placed in plan.directories[1:]]
+    places += [range(placed.offset, placed.offset + 32 * 10) for placed in plan.placement.directories[1:]]
     return plan, [offset for place in places for offset in place]
 
 
@@ -305,7 +305,7 @@ def test_any_damage_of_a_small_one_is_either_harmless_or_a_format_error(kind, ch
 )
 def test_broken_chains_of_small_ones(kind, value, says):
     plan, _ = SMALL[kind]
-    cluster = next(file.cluster for file in plan.files if file.entry.path == "one")
+    cluster = next(file.cluster for file in plan.placement.files if file.entry.path == "one")
     at = 512 + cluster * kind // 8
     entry = int.from_bytes(plan.content().read(at, 2), "little")
     if kind == 16:

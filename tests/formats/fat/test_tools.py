@@ -113,7 +113,7 @@ def test_fsck_has_nothing_to_say(need, disk):
     need("fsck.fat")
     _, alone, tree, plan = disk
     count = len(tree) - 1 + 1  # without the root, with the volume label, which fsck.fat counts as a file
-    assert fsck(alone) == f"{count} files, {plan.used_clusters}/{plan.geometry.cluster_count} clusters"
+    assert fsck(alone) == f"{count} files, {plan.placement.used_clusters}/{plan.geometry.cluster_count} clusters"
 
 
 def test_mtools_finds_the_same_at_an_offset(need, disk, tmp_path):
@@ -133,7 +133,7 @@ def test_mtools_finds_the_same_at_an_offset(need, disk, tmp_path):
     assert re.search(r"^LOADER   RC +31 2023-11-14  22:13  loader.rc$", listing, re.MULTILINE)
     info = text("minfo", "-i", image, "::")
     if plan.format == "FAT32":
-        assert f"free clusters={plan.free_clusters}" in info
+        assert f"free clusters={plan.placement.free_clusters}" in info
     assert f'disk type="{plan.format}   "' in info
     assert "hidden sectors: 2048" in info
 
@@ -219,7 +219,7 @@ def test_efi_system_partitions_just_large_enough(need, tmp_path, size):
     smallest = fat.minimum_size(tree, kind=None)
     plan = fat.plan(tree, smallest, kind=None, label="SYSTEM", volume_id=1)
     image = write(plan.content(), tmp_path / "fat.img")
-    assert fsck(image) == f"4 files, {plan.used_clusters}/{plan.geometry.cluster_count} clusters"
+    assert fsck(image) == f"4 files, {plan.placement.used_clusters}/{plan.geometry.cluster_count} clusters"
     assert text("mdir", "-b", "-/", "-i", image, "::") == "::/EFI/\n::/EFI/BOOT/\n::/EFI/BOOT/BOOTX64.EFI\n"
     assert run("mtype", "-i", image, "::/EFI/BOOT/BOOTX64.EFI") == data
 
@@ -336,7 +336,7 @@ def test_a_linux_kernel_lists_the_same(need, shared, disk):
         assert word != "kernel", line
         if word == "fs":
             assert "type=vfat" in line
-            assert f"free={plan.free_clusters}" in line
+            assert f"free={plan.placement.free_clusters}" in line
         if word == "file":
             _, kind, _, _, _, size, mtime, digest, path = fields
             found[path.removeprefix("/")] = (kind, None if kind == "d" else int(size), mtime, digest)
