@@ -4,15 +4,13 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextvars import copy_context
 from dataclasses import dataclass, replace
-from pathlib import Path
 from time import monotonic
 
 from imagekit.boot.places import PLATFORM_KERNEL
-from imagekit.content import Bytes, Content, Deferred, write_sparse
+from imagekit.content import Bytes, Content, Deferred
 from imagekit.files import raw
 from imagekit.files.output import OutputFile, Outputs
 from imagekit.files.rehearsal import Rehearsal
-from imagekit.files.temporary import Temporary
 from imagekit.formats import gzip, lofi, tar
 from imagekit.formats.ufs import LastFile
 from imagekit.platform.build_log import BuildLog
@@ -113,8 +111,8 @@ def _assemble(plan: Plan, show: Show) -> list[Product]:
             usr = _compressed_usr(images, archive, plan.inputs.level, show)
         root = images.complete_root(usr)
         in_place = root.last
-        if not usr.lies_in(root):
-            root, in_place = images.complete_root(_moved(usr, archive, output)), []
+        if not usr.lies_in(root):  # the image has to grow, or has another place for the end of the file
+            root, in_place = images.complete_root(usr.moved(output)), []
         image = root.content("boot_archive")
         with plan.log.step("Writing the boot archive and the platform's tarball"), ThreadPoolExecutor(1) as background:
             # In this context, for it to know when the run is being ended.
@@ -160,14 +158,6 @@ def _compressed_usr(images: Images, archive: OutputFile, level: gzip.Level, show
     with show(USR_ARCHIVE, image.size) as progress:
         lofi.compress(image, compressed, level=level, progress=progress)
     return compressed
-
-
-def _moved(usr: LastFile, archive: OutputFile, folder: Path) -> Content:
-    """Take usr.lgz out of the boot archive, which has to grow, or which has another place for the end of it."""
-    copy = Temporary(USR_ARCHIVE, folder)
-    write_sparse(usr, copy)
-    archive.truncate(0)
-    return copy
 
 
 def _write_archive(

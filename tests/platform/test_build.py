@@ -5,7 +5,6 @@ import re
 import stat
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import pytest
 
@@ -425,20 +424,3 @@ class TestImages:
         usr = root["usr.lgz"].content.read()
         assert usr
         assert [archive.startswith(usr) and len(archive) < len(usr) + 4096 for archive in told] == [True]
-
-    def test_an_archive_of_usr_that_moves_leaves_nothing_behind(self, tmp_path):
-        """What it left would lie in blocks of the larger image that nothing is written to."""
-        from imagekit.files.output import Outputs
-        from imagekit.formats.ufs import LastFile
-
-        data = os.urandom(300_000)
-        with Outputs() as outputs:
-            archive = outputs.file(tmp_path / "boot_archive")
-            plan = SimpleNamespace(last=[(100_000, 50_000), (200_000, 100_000)], size=400_000)
-            usr = LastFile(plan, archive, "usr.lgz")
-            usr.truncate(len(data))
-            usr.write_at(0, data)
-            moved = assemble._moved(usr, archive, tmp_path)
-            assert moved.read() == data
-            archive.truncate(1 << 20)
-            assert os.pread(archive.fileno(), 1 << 20, 0) == bytes(1 << 20)

@@ -7,11 +7,13 @@ import bisect
 import sys
 from collections.abc import Iterator
 from itertools import accumulate
+from pathlib import Path
 
 from imagekit import disk
-from imagekit.content import KnownContent
+from imagekit.content import Content, KnownContent, write_sparse
 from imagekit.errors import InputError
 from imagekit.files.output import OutputFile
+from imagekit.files.temporary import Temporary
 from imagekit.formats.ufs.plan import Plan
 
 
@@ -60,6 +62,13 @@ class LastFile(KnownContent):
         """Set the size in bytes; what was never written reads as zeros."""
         self._output.truncate(self._image_size + max(size - self._starts[-1], 0))
         self._size = size
+
+    def moved(self, folder: Path) -> Content:
+        """Take the file out of the output, which is empty then, into a temporary in `folder`."""
+        copy = Temporary(self.origin, folder)
+        write_sparse(self, copy)
+        self._output.truncate(0)
+        return copy
 
     def _pieces(self, offset: int, data: memoryview) -> Iterator[tuple[int, memoryview]]:
         """Cut what is read or written at `offset` where the ranges end; yield each piece with its place."""

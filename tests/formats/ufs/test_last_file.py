@@ -79,6 +79,19 @@ def test_where_it_lies_is_known(tmp_path):
     assert not file.lies_in(plan([(10, 5), (20, 6)], 100))
 
 
+def test_what_moves_leaves_nothing_behind(tmp_path):
+    """What it left would lie in blocks of the larger image that nothing is written to."""
+    data = os.urandom(300_000)
+    with Outputs() as outputs:
+        output = outputs.file(tmp_path / "image")
+        file = LastFile(plan([(100_000, 50_000), (200_000, 100_000)], 400_000), output, "usr.lgz")
+        file.truncate(len(data))
+        file.write_at(0, data)
+        assert file.moved(tmp_path).read() == data
+        output.truncate(1 << 20)
+        assert os.pread(output.fileno(), 1 << 20, 0) == bytes(1 << 20)
+
+
 def test_what_is_compressed_into_an_image_is_what_is_compressed_alone(tmp_path):
     content = Bytes(bytes(300_000) + os.urandom(5000) + bytes(range(256)) * 4000, "image")
     content = Bytes(content.read().ljust(-(-content.size // 512) * 512, b"\0"), "image")
