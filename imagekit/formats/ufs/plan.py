@@ -74,7 +74,7 @@ class Plan:
     def last(self) -> list[tuple[int, int]]:
         """Where the data of what was placed last is, in order: (offset, length) in bytes of whole fragments.
 
-        As long as that is empty, this is where it will be: the free blocks behind all other data, as many as it takes.
+        As long as that is empty, this is where a block or more of it will be: the free blocks behind all other data.
         """
         runs = self.placement.nodes[-1].data or self.placement.rest
         return [(first * self.geometry.fsize, count * self.geometry.fsize) for first, count in runs]
