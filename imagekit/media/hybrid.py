@@ -21,7 +21,7 @@ _CD_SECTOR = 2048
 
 def plan_disk(
     volume: iso9660.IsoPlan, esp: str, pmbr: Content, isoboot: Content | None, ids: tuple[str, ...]
-) -> gpt.GptDisk:
+) -> gpt.GptPlan:
     """Lay the disk over a planned volume; `esp` is the path of the EFI system partition in it.
 
     Without `isoboot`, which is the volume's file of that name, pmbr says under BIOS that there is no boot loader.
@@ -34,8 +34,8 @@ def plan_disk(
         program, _ = read_stage2(isoboot, "so it is no isoboot")
         partitions.append(_partition(1, "boot", gpt.ILLUMOS_BOOT, volume.files[ISOBOOT], len(program), ids))
         sectors, lba = -(-len(program) // SECTOR), partitions[1].first_lba
-    return gpt.GptDisk(
-        size_bytes=volume.size,
+    return gpt.GptPlan(
+        size=volume.size,
         disk_guid=derived_uuid(*ids, "disk"),
         partitions=partitions,
         boot_code=patched_pmbr(read_pmbr(pmbr), sectors, lba, derived_uuid(*ids, "pmbr")),
@@ -55,6 +55,6 @@ def _partition(index: int, name: str, kind: uuid.UUID, sector: int, size: int, i
     )
 
 
-def content(volume: iso9660.IsoPlan, disk: gpt.GptDisk) -> Composite:
+def content(volume: iso9660.IsoPlan, disk: gpt.GptPlan) -> Composite:
     """Return the image: the volume, with the disk's tables in its system area and in the padding at its end."""
     return Composite(volume.size, [*disk.pieces(), *volume.pieces()], f"hybrid {volume.volume_id}")

@@ -48,7 +48,7 @@ class Plan:
     console: Console
     esp: fat.FatPlan
     volume: iso9660.IsoPlan
-    disk: gpt.GptDisk | None
+    disk: gpt.GptPlan | None
     warnings: tuple[str, ...]
 
     def content(self) -> Composite:

@@ -68,7 +68,7 @@ class Plan:
     digest: bool
     level: gzip.Level
     console: Console
-    disk: gpt.GptDisk
+    disk: gpt.GptPlan
     programs: BootPrograms
     esp: fat.FatPlan
     root: fat.FatPlan
@@ -102,7 +102,7 @@ class Plan:
         """Return the plan as text."""
         yield f"USB image  {self.output}{' (gzip)' if self.compress else ''}"
         yield f"map        {self.map_output}"
-        yield f"size       {self.disk.size_bytes:,} bytes"
+        yield f"size       {self.disk.size:,} bytes"
         yield f"console    {self.console}"
         yield f"stage 2    {self.programs.stage2_sectors} sectors at LBA {self.partition('boot').first_lba}"
         yield ""
@@ -119,7 +119,7 @@ class Plan:
             "output": str(self.output),
             "partition_map": str(self.map_output),
             "compress": self.compress,
-            "size": self.disk.size_bytes,
+            "size": self.disk.size,
             "console": str(self.console),
             "stage2_sectors": self.programs.stage2_sectors,
             "disk_guid": str(self.disk.disk_guid),
@@ -225,7 +225,7 @@ def _root_start() -> int:
     return ALIGNMENT + (ESP_SIZE + STAGE2_LIMIT) // SECTOR
 
 
-def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...], *, active: bool) -> gpt.GptDisk:
+def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...], *, active: bool) -> gpt.GptPlan:
     """Lay out the disk as format_image does: all but the reserved partition start and end at whole MiB."""
     end = gpt.last_usable(size) + 1
     reserved = end - RESERVED_SECTORS
@@ -237,8 +237,8 @@ def _disk(size: int, programs: BootPrograms, ids: tuple[str, ...], *, active: bo
         (2, "root", gpt.ILLUMOS_ROOT, root, (reserved - root) // ALIGNMENT * ALIGNMENT),
         (8, "reserved", gpt.ILLUMOS_RESERVED, reserved, RESERVED_SECTORS),
     ]
-    return gpt.GptDisk(
-        size_bytes=size,
+    return gpt.GptPlan(
+        size=size,
         disk_guid=derived_uuid(*ids, "disk"),
         boot_code=programs.patched_pmbr(boot, derived_uuid(*ids, "pmbr")),
         active=active,

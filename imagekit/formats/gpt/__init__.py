@@ -1,4 +1,4 @@
-"""GUID partition tables: `GptDisk` plans a disk that carries one, `read` finds one on a disk."""
+"""GUID partition tables: `GptPlan` plans a disk that carries one, `read` finds one on a disk."""
 
 from imagekit.formats.gpt.layout import (
     DEFAULT_ENTRIES,
@@ -12,7 +12,7 @@ from imagekit.formats.gpt.layout import (
     Partition,
     last_usable,
 )
-from imagekit.formats.gpt.plan import GptDisk
+from imagekit.formats.gpt.plan import GptPlan
 from imagekit.formats.gpt.reader import GptImage, find, is_gpt, read
 
 __all__ = [
@@ -24,8 +24,8 @@ __all__ = [
     "ILLUMOS_ROOT",
     "MOST_ENTRIES",
     "SECTOR",
-    "GptDisk",
     "GptImage",
+    "GptPlan",
     "Partition",
     "find",
     "is_gpt",

@@ -111,9 +111,9 @@ class Partition:
         return f"partition {self.index} ({self.name!r}, sectors {self.first_lba:,} to {self.last_lba:,})"
 
 
-def last_usable(size_bytes: int) -> int:
-    """Return the last sector that a partition may use on a disk of `size_bytes`."""
-    return size_bytes // SECTOR - 1 - TAIL
+def last_usable(size: int) -> int:
+    """Return the last sector that a partition may use on a disk of `size`."""
+    return size // SECTOR - 1 - TAIL
 
 
 def overlaps(partitions: Sequence[Partition]) -> list[tuple[Partition, Partition]]:

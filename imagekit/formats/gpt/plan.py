@@ -29,7 +29,7 @@ from imagekit.formats.mbr.layout import ACTIVE, MBR_MARK, MBR_SLOT, PROTECTIVE, 
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class GptDisk:
+class GptPlan:
     """The plan of a disk: its partitions, and a boot sector around the protective entry.
 
     `boot_code` is a whole master boot record of 512 bytes; only its four partition slots are replaced.  `active` marks
@@ -38,7 +38,7 @@ class GptDisk:
     its range.
     """
 
-    size_bytes: int
+    size: int
     disk_guid: uuid.UUID
     partitions: Sequence[Partition]
     boot_code: bytes = bytes(510) + MBR_MARK
@@ -47,9 +47,9 @@ class GptDisk:
 
     def __post_init__(self) -> None:
         smallest = (FIRST_USABLE + 1 + TAIL) * SECTOR
-        if self.size_bytes % SECTOR or self.size_bytes < smallest:
+        if self.size % SECTOR or self.size < smallest:
             raise PlanError(
-                f"a disk of {self.size_bytes:,} bytes cannot carry a GPT",
+                f"a disk of {self.size:,} bytes cannot carry a GPT",
                 hint=f"give a multiple of {SECTOR} bytes, at least {smallest:,}",
             )
         if not 1 <= self.entry_count <= MOST_ENTRIES:
@@ -64,7 +64,7 @@ class GptDisk:
         self._check_together()
 
     def _check(self, partition: Partition) -> None:
-        last = last_usable(self.size_bytes)
+        last = last_usable(self.size)
         if not 0 <= partition.index < self.entry_count:
             raise PlanError(f"{partition}: the table has entries 0 to {self.entry_count - 1}")
         if partition.sectors < 1 or partition.first_lba < FIRST_USABLE or partition.last_lba > last:
@@ -94,7 +94,7 @@ class GptDisk:
                 "type": PROTECTIVE,
                 "last_chs": b"\xff\xff\xff",
                 "first_lba": 1,
-                "sectors": min(self.size_bytes // SECTOR - 1, 0xFFFFFFFF),
+                "sectors": min(self.size // SECTOR - 1, 0xFFFFFFFF),
             }
         )
         sector = bytearray(self.boot_code)
@@ -103,15 +103,15 @@ class GptDisk:
 
     def pieces(self) -> list[tuple[int, Content]]:
         """Return (offset in bytes, content) of the boot sector, both arrays and both headers."""
-        last = self.size_bytes // SECTOR - 1
+        last = self.size // SECTOR - 1
         array = self._array()
         primary = self._header(array, my_lba=1, other_lba=last, entries_lba=2)
-        backup = self._header(array, my_lba=last, other_lba=1, entries_lba=last_usable(self.size_bytes) + 1)
+        backup = self._header(array, my_lba=last, other_lba=1, entries_lba=last_usable(self.size) + 1)
         return [
             (0, Bytes(self.mbr(), "the master boot record")),
             (SECTOR, Bytes(primary, "the GPT header")),
             (2 * SECTOR, Bytes(array, "the GPT entries")),
-            ((last_usable(self.size_bytes) + 1) * SECTOR, Bytes(array, "the backup GPT entries")),
+            ((last_usable(self.size) + 1) * SECTOR, Bytes(array, "the backup GPT entries")),
             (last * SECTOR, Bytes(backup, "the backup GPT header")),
         ]
 
@@ -125,7 +125,7 @@ class GptDisk:
         """Return the disk as data; offsets and sizes are in bytes."""
         return {
             "guid": str(self.disk_guid),
-            "size": self.size_bytes,
+            "size": self.size,
             "partitions": [part.data() for part in self.partitions],
         }
 
@@ -143,7 +143,7 @@ class GptDisk:
                     hint="give the partition more sectors",
                 )
             pieces.append((partition.offset, content))
-        return Composite(self.size_bytes, pieces, origin)
+        return Composite(self.size, pieces, origin)
 
     def _array(self) -> bytes:
         array = bytearray(self.entry_count * ENTRY_SIZE)
@@ -168,7 +168,7 @@ class GptDisk:
             "header_size": HEADER_SIZE,
             "header_crc": 0,
             "first_usable": FIRST_USABLE,
-            "last_usable": last_usable(self.size_bytes),
+            "last_usable": last_usable(self.size),
             "disk_guid": self.disk_guid,
             "entry_count": self.entry_count,
             "entry_size": ENTRY_SIZE,

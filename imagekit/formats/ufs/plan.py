@@ -1,5 +1,6 @@
 """The plan of a UFS image: every number decided, nothing read or written yet."""
 
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any, Literal
@@ -106,6 +107,10 @@ class Plan:
                 for node in self.placement.nodes
             ]
         return result
+
+    def lines(self) -> Iterator[str]:
+        """Yield the plan as text: all of it is one line."""
+        yield str(self)
 
     def __str__(self) -> str:
         g = self.geometry

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from imagekit.content import Bytes, Content
 from imagekit.errors import FormatError, PlanError
 from imagekit.formats import gpt
-from imagekit.formats.gpt import GptDisk, Partition
+from imagekit.formats.gpt import GptPlan, Partition
 
 DISK = uuid.UUID("00000000-1111-5222-8333-444444444444")
 SECTORS = 4096
@@ -26,12 +26,12 @@ def part(index: int, first: int, sectors: int, **more: object) -> Partition:
     return Partition(index=index, first_lba=first, sectors=sectors, **values)  # type: ignore[arg-type]
 
 
-def disk(*partitions: Partition, **more: object) -> GptDisk:
-    values = {"size_bytes": SECTORS * 512, "disk_guid": DISK, "partitions": partitions, **more}
-    return GptDisk(**values)  # type: ignore[arg-type]
+def disk(*partitions: Partition, **more: object) -> GptPlan:
+    values = {"size": SECTORS * 512, "disk_guid": DISK, "partitions": partitions, **more}
+    return GptPlan(**values)  # type: ignore[arg-type]
 
 
-def smartos() -> GptDisk:
+def smartos() -> GptPlan:
     """The layout of a SmartOS USB image, smaller."""
     last = gpt.last_usable(SECTORS * 512)
     return disk(
@@ -43,7 +43,7 @@ def smartos() -> GptDisk:
     )
 
 
-def image(plan: GptDisk) -> bytearray:
+def image(plan: GptPlan) -> bytearray:
     return bytearray(plan.content().read())
 
 
@@ -71,7 +71,7 @@ def test_layout_is_the_one_of_libefi() -> None:
 
 
 def test_large_disks_cap_the_protective_size() -> None:
-    plan = disk(size_bytes=(1 << 32) * 512 + (1 << 20))
+    plan = disk(size=(1 << 32) * 512 + (1 << 20))
     assert plan.mbr()[0x1BE + 12 : 0x1BE + 16] == b"\xff\xff\xff\xff"
     assert gpt.read(plan.content()).notes == ()
 
@@ -114,8 +114,8 @@ def test_impossible_plans_are_refused(partitions: list[Partition], message: str)
 @pytest.mark.parametrize(
     ("values", "message"),
     [
-        ({"size_bytes": 67 * 512}, "at least 34,816"),
-        ({"size_bytes": 5000}, "multiple of 512"),
+        ({"size": 67 * 512}, "at least 34,816"),
+        ({"size": 5000}, "multiple of 512"),
         ({"boot_code": bytes(512)}, "ends in 55 aa"),
         ({"boot_code": b"\x55\xaa"}, "not a boot sector: 2 bytes"),
         ({"entry_count": 0}, "1 to 128"),
@@ -129,7 +129,7 @@ def test_impossible_disks_are_refused(values: dict[str, object], message: str) -
 
 
 @st.composite
-def plans(draw: st.DrawFn) -> GptDisk:
+def plans(draw: st.DrawFn) -> GptPlan:
     sectors = draw(st.integers(68, 1 << 40))
     count = draw(st.integers(1, 128))
     free = range(34, sectors - 33)
@@ -149,16 +149,16 @@ def plans(draw: st.DrawFn) -> GptDisk:
         )
         for index, first, last in zip(sorted(indexes), edges[::2], edges[1::2], strict=True)
     ]
-    return GptDisk(size_bytes=sectors * 512, disk_guid=draw(st.uuids()), partitions=partitions, entry_count=count)
+    return GptPlan(size=sectors * 512, disk_guid=draw(st.uuids()), partitions=partitions, entry_count=count)
 
 
 @settings(max_examples=150, deadline=None)
 @given(plans())
-def test_round_trip(plan: GptDisk) -> None:
+def test_round_trip(plan: GptPlan) -> None:
     found = gpt.read(plan.content())
     assert list(found.partitions) == list(plan.partitions)
     assert (found.disk_guid, found.entry_count) == (plan.disk_guid, plan.entry_count)
-    assert (found.first_usable, found.last_usable) == (34, gpt.last_usable(plan.size_bytes))
+    assert (found.first_usable, found.last_usable) == (34, gpt.last_usable(plan.size))
     assert found.boot_code == plan.mbr()
     assert found.notes == ()
 

@@ -11,7 +11,7 @@ import pytest
 from imagekit.content import DiskFile, write_sparse
 from imagekit.files.output import Outputs
 from imagekit.formats import gpt
-from imagekit.formats.gpt import GptDisk, Partition
+from imagekit.formats.gpt import GptPlan, Partition
 
 SIZE = 1_940_000_256
 DISK = uuid.UUID("5ac0ffee-0000-5000-8000-0123456789ab")
@@ -34,8 +34,8 @@ def run(*command: str | Path) -> str:
 
 @pytest.fixture(params=[9, 128])
 def usb(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    plan = GptDisk(
-        size_bytes=SIZE,
+    plan = GptPlan(
+        size=SIZE,
         disk_guid=DISK,
         entry_count=request.param,
         partitions=[
