@@ -16,6 +16,11 @@ MOST_TEXT = 64 << 20
 """Entries of a Tree, and characters in their paths, targets and names of owners: an image of a few kilobytes may claim
 more than memory holds, and a real one comes nowhere near."""
 
+MOST_LINKS = 40
+LONGEST_TARGET = 4096
+"""Symbolic links on the way to one file, and characters in one, that are followed: as many as Linux follows, and more
+than illumos does."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
@@ -225,6 +230,36 @@ class Tree:
             assert target is not None
             entry = target
         self._inodes |= dict.fromkeys(chain, entry.path)
+        return entry
+
+    def follow(self, path: str) -> Entry | None:
+        """Return what `path` leads to, over hard and symbolic links anywhere on its way, as a kernel walks it.
+
+        None is what is not there, or outside: above the root, behind a link that begins with "/", or behind more than
+        MOST_LINKS symbolic links, which are taken for a circle.
+        """
+        entry: Entry | None = self.root
+        names = path.split("/")[::-1]
+        links = 0
+        while names:
+            name = names.pop()
+            if not isinstance(entry, Directory) or (name == ".." and not entry.path):
+                return None
+            if name in {"", "."}:
+                continue
+            holder = entry
+            entry = self.get(holder.parent if name == ".." else f"{holder.path}/{name}".lstrip("/"))
+            if isinstance(entry, HardLink):
+                try:
+                    entry = self.inode(entry.path)
+                except HardLinkError:
+                    return None
+            if isinstance(entry, Symlink):
+                links += 1
+                if links > MOST_LINKS or len(entry.target) > LONGEST_TARGET or entry.target.startswith("/"):
+                    return None
+                names += entry.target.split("/")[::-1]
+                entry = holder
         return entry
 
     def _count(self, text: int) -> None:

@@ -1,6 +1,11 @@
 import contextlib
+import os
+import tempfile
+from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from imagekit.content import Bytes
 from imagekit.errors import InputError, PlanError
@@ -174,3 +179,59 @@ def test_writers_follow_chains_once(last, tmp_path):
         with contextlib.suppress(PlanError):
             plan(tree)
         assert 0 < tree._entries.looks <= 20 * 2000, name
+
+
+NAMES = ["a", "b", "c", "d"]
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.lists(st.sampled_from(NAMES), min_size=1, max_size=3),
+            st.sampled_from(["file", "folder", "link", "link", "hard link"]),
+            st.lists(st.sampled_from([*NAMES, "..", "..", ".", ""]), min_size=1, max_size=4),
+        ),
+        max_size=12,
+    )
+)
+def test_links_lead_where_the_kernel_says(made):
+    with tempfile.TemporaryDirectory() as name:
+        top = Path(name).resolve() / "top"
+        top.mkdir()
+        for number, (parts, kind, target) in enumerate(made):
+            place = top.joinpath(*parts)
+            with contextlib.suppress(OSError):  # what is there already, or has no folder
+                if kind == "file":
+                    place.write_text(str(number))
+                elif kind == "folder":
+                    place.mkdir()
+                elif kind == "link":
+                    place.symlink_to("/".join(target).lstrip("/") or ".")
+                else:
+                    place.hardlink_to(top.joinpath(*target))
+        tree = folder.read(top)
+        for path in [entry.path for entry in tree] + ["/".join(target) for _, _, target in made]:
+            expected = None
+            with contextlib.suppress(OSError):
+                descriptor = os.open(f"{top}/{path}", os.O_PATH)
+                expected = Path(f"/proc/self/fd/{descriptor}").readlink()
+                os.close(descriptor)
+            found = tree.follow(path)
+            if expected is None or not expected.is_relative_to(top):
+                assert found is None
+            else:
+                assert (top / found.path).samefile(expected)
+
+
+def test_circles_long_targets_and_what_lies_outside_lead_nowhere():
+    tree = Tree.of([File(path="f", content=Bytes(b"")), Directory(path="d"), Symlink(path="d/up", target="..")])
+    for number in range(50):
+        tree.add(Symlink(path=f"l{number}", target=f"l{number + 1}" if number < 49 else "f"))
+    for path, target in (("circle", "circle"), ("absolute", "/f"), ("above", "../f"), ("long", "./" * 2049 + "f")):
+        tree.add(Symlink(path=path, target=target))
+    tree.add(HardLink(path="broken", target="none"))
+    assert [path for path in ("circle", "absolute", "above", "long", "broken", "f/.", "..") if tree.follow(path)] == []
+    assert tree.follow("l10") == tree["f"]
+    assert tree.follow("l9") is None
+    assert tree.follow("d/up/d/up/f") == tree["f"]
+    assert tree.follow("") == tree.root

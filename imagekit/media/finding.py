@@ -5,7 +5,7 @@ from pathlib import Path
 
 from imagekit.boot.places import BIOS_LOADER, BOOT, EFIBOOT, LOADER, PLATFORM, PLATFORM_KERNEL, PMBR, PXEBOOT, STAGE2
 from imagekit.errors import InputError, listed
-from imagekit.media.parts import part_of, target_of
+from imagekit.media.parts import part_of
 from imagekit.platform.layout import BOOT_ARCHIVE
 from imagekit.tree import Directory, Tree
 
@@ -35,8 +35,7 @@ def find_platform(tree: Tree, path: Path) -> FoundPlatform:
     os/STAMP/platform.
     """
     for prefix in ("", PLATFORM, LATEST):
-        entry = tree[""] if not prefix else tree.get(prefix)
-        target = entry and target_of(tree, entry)
+        target = tree.follow(prefix)
         if isinstance(target, Directory) and not _missing(tree, target.path):
             return _found(path, target.path)
     platforms = [place for place in _places(tree) if not _missing(tree, place)]
