@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imagekit.errors import InputError, nearest
+from imagekit.errors import InputError, Problems, nearest
 from imagekit.manifest.known import CAN_BE_KNOWN, Known
 from imagekit.marks import first_mark
 
@@ -31,6 +31,7 @@ _KEYS = ("root-size", "usr-size", "complete", "prebuilt", "hooks", "known")
 
 _LARGEST_FILE = 1 << 20  # bytes
 _MOST_KNOWN = 1000
+_MOST_SHOWN = 20  # problems
 _LONGEST_SHOWN = 60  # characters
 _NUMBER = re.compile(r"0*[1-9][0-9]{0,11}")
 
@@ -80,7 +81,7 @@ def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
     prebuilt = reader.section(section.get("prebuilt"), "prebuilt")
     commands = reader.section(section.get("hooks"), "hooks", hooks)
     complete = section.get("complete")
-    return Config(
+    config = Config(
         path=path,
         root_kib=reader.count(section.get("root-size"), "root-size"),
         usr_kib=reader.count(section.get("usr-size"), "usr-size"),
@@ -90,6 +91,9 @@ def read_config(path: Path, hooks: tuple[str, ...]) -> Config:
         known=reader.known(section.get("known")),
         boot_known=reader.known(boot.get("known")),
     )
+    heading = f"not a configuration: {len(reader.problems):,} problems"
+    reader.problems.raise_if_any(InputError, heading, alone="", most=_MOST_SHOWN, where=str(path))
+    return config
 
 
 def _read(path: Path) -> bytes:
@@ -111,10 +115,11 @@ def _shown(value: object) -> str:
 
 
 class _Reader:
-    """Values of the file, checked."""
+    """Values of the file, checked: what is wrong is among `problems`, and something empty in its place."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.problems = Problems()
 
     def section(self, node: "Node | None", name: str, known: tuple[str, ...] | None = None) -> "dict[str, Node]":
         """Return a mapping with words as keys, all of them known ones and none twice; nothing is an empty one."""
@@ -125,17 +130,21 @@ class _Reader:
         from yaml import MappingNode  # noqa: PLC0415 - as above
 
         if not isinstance(node, MappingNode):
-            raise self._wrong(name, "a mapping", node)
+            self._wrong(name, "a mapping", node)
+            return {}
         found: dict[str, Node] = {}
         for key_node, value in node.value:
             key = self.word(key_node, f"a key of {name}")
+            if not key:
+                continue
             if known is not None and key not in known:
                 near = nearest(key, known)
                 hint = f"did you mean {near}?" if near else f"one of {', '.join(known)}"
-                raise InputError(f"unknown key {_shown(key)} in {name}", where=self._where(key_node), hint=hint)
-            if key in found:
-                raise InputError(f"{_shown(key)} is in {name} twice", where=self._where(key_node))
-            found[key] = value
+                self._add(key_node, f"unknown key {_shown(key)} in {name}", hint)
+            elif key in found:
+                self._add(key_node, f"{_shown(key)} is in {name} twice")
+            else:
+                found[key] = value
         return found
 
     def items(self, node: "Node", name: str) -> "list[Node]":
@@ -143,7 +152,8 @@ class _Reader:
         from yaml import SequenceNode  # noqa: PLC0415 - as above
 
         if not isinstance(node, SequenceNode):
-            raise self._wrong(name, "a list", node)
+            self._wrong(name, "a list", node)
+            return []
         return list(node.value)
 
     def words(self, node: "Node", name: str) -> tuple[str, ...]:
@@ -152,23 +162,25 @@ class _Reader:
 
     def command(self, node: "Node", name: str) -> tuple[str, ...]:
         """Return a list of strings that starts with a program."""
-        words = self.words(node, name)
-        if not words:
-            raise self._wrong(name, "a program and its arguments", node)
-        return words
+        if node.value == []:
+            self._wrong(name, "a program and its arguments", node)
+            return ()
+        return self.words(node, name)
 
     def count(self, node: "Node | None", name: str) -> int | None:
         """Return a number of at least 1, or None when there is none."""
         if node is None:
             return None
         if not isinstance(node.value, str) or _NUMBER.fullmatch(node.value) is None:
-            raise self._wrong(name, "a number", node)
+            self._wrong(name, "a number", node)
+            return None
         return int(node.value)
 
     def word(self, node: "Node", name: str) -> str:
         """Return a string."""
         if not isinstance(node.value, str) or not node.value:
-            raise self._wrong(name, "a word", node)
+            self._wrong(name, "a word", node)
+            return ""
         return str(node.value)
 
     def known(self, node: "Node | None") -> tuple[Known, ...]:
@@ -177,18 +189,22 @@ class _Reader:
             return ()
         entries = self.items(node, "known")
         if len(entries) > _MOST_KNOWN:
-            raise InputError(f"known: {len(entries):,} entries; {_MOST_KNOWN:,} are the most", where=self._where(node))
-        return tuple(map(self._known, entries))
+            self._add(node, f"known: {len(entries):,} entries; {_MOST_KNOWN:,} are the most")
+            return ()
+        return tuple(found for entry in entries if (found := self._known(entry)) is not None)
 
-    def _known(self, entry: "Node") -> Known:
+    def _known(self, entry: "Node") -> Known | None:
+        before = len(self.problems)
         parts = self.mapping(entry, "an entry of known", ("code", "path", "reason"))
-        for part in ("code", "path"):
-            if part not in parts:
-                raise InputError(f"an entry of known lacks its {part}", where=self._where(entry))
+        missing = [part for part in ("code", "path") if part not in parts]
+        if missing:
+            if len(self.problems) == before:
+                self._add(entry, f"an entry of known lacks its {' and its '.join(missing)}")
+            return None
         code = self.word(parts["code"], "code")
-        if code not in CAN_BE_KNOWN:
+        if code and code not in CAN_BE_KNOWN:
             hint = "docs/lint.md explains the codes; errors are never quiet"
-            raise InputError(f"code: {_shown(code)} is no warning", where=self._where(parts["code"]), hint=hint)
+            self._add(parts["code"], f"code: {_shown(code)} is no warning", hint)
         if "reason" in parts:
             self.word(parts["reason"], "reason")
         return Known(code, self.word(parts["path"], "path").strip("/"), self._where(entry))
@@ -196,5 +212,8 @@ class _Reader:
     def _where(self, node: "Node") -> str:
         return f"{self._path}:{node.start_mark.line + 1}"
 
-    def _wrong(self, name: str, expected: str, node: "Node") -> InputError:
-        return InputError(f"{name}: expected {expected}, found {_shown(node.value)}", where=self._where(node))
+    def _add(self, node: "Node", what: str, hint: str | None = None) -> None:
+        self.problems.add(self._where(node), what, hint)
+
+    def _wrong(self, name: str, expected: str, node: "Node") -> None:
+        self._add(node, f"{name}: expected {expected}, found {_shown(node.value)}")
