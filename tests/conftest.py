@@ -16,6 +16,11 @@ pytest.register_assert_rewrite("kit")
 
 PROJECT = Path(__file__).resolve().parent.parent
 
+# What the caller ignores (nohup, a shell's background) imagekit ignores too, and many tests end it by these.
+for _number, _handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, _handler)
+
 
 @pytest.fixture(scope="session")
 def need() -> Callable[..., None]:

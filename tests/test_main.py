@@ -25,10 +25,11 @@ def imagekit(*arguments, cwd, program=IMAGEKIT, **options):
 
 
 def everything(folder):
-    """Return all that is in a folder: names, kinds and contents."""
+    """Return all that is in a folder, but for the logs of its builds: names, kinds and contents."""
     return {
         path: path.readlink() if path.is_symlink() else path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
+        if path.relative_to(folder).parts[0] != "log"
     }
 
 
