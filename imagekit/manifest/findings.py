@@ -62,9 +62,9 @@ _ALLOWANCE = re.compile(r"#[ \t]*imagekit:[ \t]*allow\b[ \t]*(?P<codes>[^ \t]*)[
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that is wrong, or worth knowing, at a line of a manifest (line 0: no line says it).
+    """One thing that is wrong, or worth knowing, at a line of a manifest; line 0 when it is at none.
 
-    A comparison says that what was built is another thing than the manifest's line makes, which is enough to make it.
+    A comparison says that the proto area has something else than the line makes.  The line suffices to make it.
     """
 
     code: str
@@ -101,10 +101,10 @@ def is_below(path: str, prefixes: Iterable[str]) -> bool:
 
 
 def is_fatal(finding: Finding, complete: Sequence[str] = ()) -> bool:
-    """Tell whether nothing is made while this is so: the one judge for `verify`, `tar`, `boot` and `platform`.
+    """Tell whether a finding keeps an image from being made: the one judge for `verify`, `tar`, `boot` and `platform`.
 
-    `complete` are the paths of the image where all has to be as the proto area has it, but for modes.  Elsewhere a
-    comparison is no more than worth a look: the manifest decides.
+    At and below the paths `complete` the proto area decides about all but modes, elsewhere the manifest: there a
+    comparison is never fatal.
     """
     if finding.is_comparison and (finding.code == "M407" or not is_below(finding.path, complete)):
         return False
@@ -159,7 +159,7 @@ def at(directive: Directive, code: str, message: str, severity: Severity | None 
 
 
 def compared(directive: Directive, code: str, message: str) -> Finding:
-    """Return a finding about what stands in the proto area in the place of what a directive makes."""
+    """Return a comparison: the proto area has something else than a directive makes."""
     return replace(at(directive, code, message), is_comparison=True)
 
 

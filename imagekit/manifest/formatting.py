@@ -53,14 +53,14 @@ def format_files(paths: Iterable[Path], *, write: bool = True) -> list[Path]:
 
 
 def _has_canonical_path(directive: Directive) -> bool:
-    """Tell whether a path may be written anew: one that cannot be stays, as without its slash it might be another's."""
+    """Tell whether a path is written anew in canonical form: an impossible one stays, or it might become another's."""
     return not directive.path or can_stand(directive)
 
 
 def _refuse_deciding_slashes(directives: Iterable[Directive]) -> None:
-    """Raise FindingsError for lines that say otherwise than one of the same path with a closing slash.
+    """Raise FindingsError when a path stands with and without a closing slash, and the two lines disagree.
 
-    Of the two that one counts, as it is sorted behind the other; without its slash, the order would decide.
+    The line with the slash is sorted behind the other, and so counts; without its slash, the order would decide.
     """
     slashed = {one.path: one for one in directives if one.key.endswith("/") and _has_canonical_path(one)}
     others = (one for one in directives if one.path in slashed and one.kind in "fd" and not one.key.endswith("/"))

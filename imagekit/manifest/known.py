@@ -17,7 +17,7 @@ OF_LINT = frozenset({"M003", "M103", "M207", "M208", "M309"})
 
 OF_VERIFY = CAN_BE_KNOWN - OF_LINT - {"M411"}
 OF_BUILDS = OF_VERIFY - {"M412"}
-"""The warnings that come for certain when there is a reason: of those, a known one that does not come is stale."""
+"""What these verbs always look for: an entry for one of these codes that matches nothing is stale."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,7 @@ def encoded_length(text: str) -> int:
 
 
 def _is_plain(key: str) -> bool:
-    """Tell whether a line's second field is short and has nothing that the rules of paths look at: most are so."""
+    """Tell whether no rule of paths can concern a line: a quick test that most lines pass."""
     return len(key) < 64 and "//" not in key and "/." not in key and key[0] not in "/." and key[-1] != "/"
 
 
@@ -51,7 +51,7 @@ def can_stand(directive: Directive) -> bool:
 
 
 def standing(directives: Iterable[Directive]) -> tuple[dict[str, Directive], list[Finding]]:
-    """Return the directive that counts at each path that can be, and M201 to M206 about all paths."""
+    """Return the directive that counts at each possible path, and M201 to M206 about all lines."""
     entries: dict[str, Directive] = {}
     findings: list[Finding] = []
     for directive in directives:
@@ -76,9 +76,9 @@ def counts_over(later: Directive, earlier: Directive) -> bool:
 
 
 def missing_directories(entries: Mapping[str, Directive]) -> tuple[list[str], list[Finding]]:
-    """Return the directories that no entry makes but others need, in the order of need, and M303 and M304 about them.
+    """Return the parent directories that have no entry, and M303 and M304 about them.
 
-    Each is reported once, at the first line that needs it.
+    They are in the order of the lines that need them; each is reported once, at the first of these.
     """
     missing: dict[str, None] = {}
     findings = []

@@ -22,7 +22,7 @@ class Verification:
     `findings` are in the order of the manifest's lines.  `unshipped` are the files (and links) of the proto areas that
     no manifest ships, outside the complete prefixes; `suppliers` says which proto area each shipped file comes from.
     `tree` is as much of the image as could be made, `complete` the prefixes below which all has to be shipped.
-    `known` are the warnings that imagekit.yaml names, `stale` says which of those it names are no more.
+    `known` are the warnings that imagekit.yaml names, `stale` says which of its entries match nothing any more.
     """
 
     findings: tuple[Finding, ...]
@@ -119,9 +119,9 @@ def _prefixes(complete: Sequence[str], protos: ProtoPath) -> tuple[str, ...]:
 
 
 def _against_proto(directive: Directive, protos: ProtoPath, *, modes: bool, within: bool) -> Iterator[Finding]:
-    """Compare a directive with what is at its path in the proto areas: of a file no more than its mode.
+    """Compare a directive with what the proto areas have at its path: with `modes`, the modes too.
 
-    `within` says that it is below a complete prefix: there a file has to be one itself, a hard link has to be there.
+    `within` a complete prefix, a file must not be a symbolic link, and a hard link has to be there.
     """
     if not directive.path:
         return
