@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 
 from imagekit.boot.loader_conf import LONGEST, RESERVED, is_of_module
 from imagekit.boot.places import DEFAULTS, LOADER_CONF, LOCAL, TRANSIENT
+from imagekit.content import Content
+from imagekit.errors import InputError
 from imagekit.marks import mark_at
 
 _MORE_FILES = "loader_conf_files"
@@ -23,6 +25,9 @@ _CHUNK = 80
 _MOST_FILES = 1000
 _DEEPEST = 16
 """Files that are read, and files that name files: the loader has no limits but its memory."""
+
+_LARGEST = 1 << 20
+"""Bytes of a loader.conf; real ones have a few hundred."""
 
 _NAME = r"[A-Za-z][A-Za-z0-9_.,/-]*"
 _LINE = re.compile(
@@ -64,6 +69,13 @@ class Fault:
     def __str__(self) -> str:
         more = f", and all of {', '.join(self.lost)}" if self.lost else ""
         return f"{self.file}:{self.line}: {self.reason}: the loader ignores the rest of the file{more}"
+
+
+def conf_bytes(content: Content) -> bytes:
+    """Return what is in a loader.conf; raise InputError for what is too large for one."""
+    if content.size > _LARGEST:
+        raise InputError(f"{content.size:,} bytes are no loader.conf", where=content.origin)
+    return content.read()
 
 
 class LoaderReading:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 
 from imagekit.boot.console import Console
 from imagekit.boot.loader_conf import loader_conf
-from imagekit.boot.loader_reading import read_loader_files
+from imagekit.boot.loader_reading import conf_bytes, read_loader_files
 from imagekit.boot.loader_warnings import loader_warnings
 from imagekit.boot.modules import Module
 from imagekit.boot.places import (
@@ -26,7 +26,7 @@ from imagekit.boot.places import (
 )
 from imagekit.clock import Stamp, build_time
 from imagekit.content import Bytes, Content
-from imagekit.errors import InputError, PlanError
+from imagekit.errors import PlanError
 from imagekit.formats import fat
 from imagekit.media.additions import Additions, age_warnings, answers_of, private_warnings, reads_modules
 from imagekit.media.repacking import LoaderConf, new_loader_conf
@@ -36,9 +36,6 @@ from imagekit.platform.layout import PLATFORM_VERSION, ROOT_PASSWORD
 from imagekit.tree import Directory, Entry, File, Tree
 
 _ANSWERS = f"{BOOTFS}/{ANSWERS}"
-
-_LARGEST_CONF = 1 << 20
-"""Bytes; real ones have a few hundred."""
 
 _SMALL = 4096
 """Bytes of files whose content goes into the ids."""
@@ -202,11 +199,7 @@ def loader_conf_warnings(tree: Tree, console: Console, conf: bytes | None = None
         if path == LOADER_CONF:
             return conf or loader_conf(console)
         entry = tree.get(path)
-        if not isinstance(entry, File):
-            return None
-        if entry.content.size > _LARGEST_CONF:
-            raise InputError(f"{entry.content.size:,} bytes are no loader.conf", where=entry.content.origin)
-        return entry.content.read()
+        return conf_bytes(entry.content) if isinstance(entry, File) else None
 
     reading = read_loader_files(get, snippets)
     found = list(loader_warnings(reading, console))

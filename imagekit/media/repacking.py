@@ -8,16 +8,12 @@ from dataclasses import dataclass
 
 from imagekit.boot.console import BAUD_RATES, DEFAULT_BAUD, DEVICES, SERIAL_PORTS, Console, device_names
 from imagekit.boot.loader_conf import MODULE_ENDINGS, loader_conf
-from imagekit.boot.loader_reading import LoaderReading
+from imagekit.boot.loader_reading import LoaderReading, conf_bytes
 from imagekit.boot.modules import Module, loader_variables
 from imagekit.boot.places import LOADER_CONF, PLATFORM
 from imagekit.content import Content
-from imagekit.errors import InputError
 from imagekit.platform.archive import check_hash, sha1_of
 from imagekit.tree import File, Tree
-
-_LARGEST_CONF = 1 << 20
-"""Bytes; real ones have a few hundred."""
 
 _CONSOLE_NAMES = ("console", "os_console", *(f"{port}-mode" for port in SERIAL_PORTS))
 _KERNELS = ("bootfile", "kernel")
@@ -118,9 +114,7 @@ def own_settings(tree: Tree) -> tuple[list[str], set[str]]:
 
 def _read(content: Content) -> tuple[list[_Line], list[str]]:
     """Return what the loader takes from an old file, in the order of its lines, and what it does not."""
-    if content.size > _LARGEST_CONF:
-        raise InputError(f"{content.size:,} bytes are no loader.conf", where=content.origin)
-    data = content.read()
+    data = conf_bytes(content)
     reading = LoaderReading()
     reading.read(content.origin, data)
     text = data.decode("latin-1").split("\n")

@@ -1,9 +1,8 @@
 """The plan of a PXE directory: what it will hold, what is new, what goes, and what will not work as expected."""
 
 import contextlib
-import os
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,15 +12,15 @@ from imagekit.boot.kernel_arguments import disagreements
 from imagekit.boot.loader_conf import is_kept_back
 from imagekit.boot.modules import Module
 from imagekit.boot.places import DEFAULTS, LOADER, LOADER_CONF, PLATFORM, PRIVATE_ANSWERS
-from imagekit.content import Composite, Content, DiskFile
-from imagekit.errors import InputError, PlanError, listed
+from imagekit.content import Composite, Content
+from imagekit.errors import InputError, PlanError
 from imagekit.files.output import OutputFolder, Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.interrupts import held
 from imagekit.media.additions import age_warnings, answers_of
 from imagekit.media.medium import loader_conf_warnings
-from imagekit.media.pxe import publish
-from imagekit.media.pxe.catalog import INDEX, PLATFORMS, Catalog, Platform, Served, platform_folder, script_path
+from imagekit.media.pxe import existing, publish
+from imagekit.media.pxe.catalog import INDEX, PLATFORMS, Catalog, Platform, platform_folder, script_path
 from imagekit.media.pxe.combine import combine
 from imagekit.media.pxe.index import index_text, parse_catalog, read_index
 from imagekit.media.pxe.request import (
@@ -39,8 +38,6 @@ from imagekit.media.repacking import own_settings
 from imagekit.media.sources import Sources, find_sources
 from imagekit.product import Product
 from imagekit.progress import Show, unseen
-
-_MOST_LISTED = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,7 +181,7 @@ def plan(request: PxeRequest) -> Plan:
     warnings += image_warnings
     folders: dict[str, Mapping[str, Content]] = {}
     for one in found:
-        if not _is_there(request.output, old, one, replace=request.replace):
+        if not existing.is_there(request.output, old, one, replace=request.replace):
             folders[platform_folder(one.platform.stamp)] = one.contents
     known = {file.path: file for file in old.served()} if old else {}
 
@@ -196,7 +193,9 @@ def plan(request: PxeRequest) -> Plan:
         before = {path for path in known if path.startswith(f"{folder}/")}
         if before != contents.keys() or any(is_new(path, content) for path, content in contents.items()):
             folders[folder] = contents
-    images = {path: image for path, image in images.items() if not _has_image(request.output, known, catalog, path)}
+    images = {
+        path: image for path, image in images.items() if not existing.has_image(request.output, known, catalog, path)
+    }
     files = {path: content for path, content in loader.items() if is_new(path, content)}
     texts = {path: text_content(path, text) for path, text in generated(catalog).items()}
     files |= texts
@@ -205,9 +204,9 @@ def plan(request: PxeRequest) -> Plan:
     files = _before_menu(files, INDEX, text_content(INDEX, index_text(catalog, request.output)))
     listed[INDEX] = served_content(INDEX, files[INDEX]).sha256
     files = _before_menu(files, SUMS, text_content(SUMS, sums(listed)))
-    gone = _gone(old, catalog)
-    _check_free(request.output, old, [*images, *files])
-    _check_others(request.output, old, catalog, [*folders, *gone])
+    gone = existing.gone(old, catalog)
+    existing.check_free(request.output, old, [*images, *files])
+    existing.check_others(request.output, old, catalog, [*folders, *gone])
     warnings += _warnings(request, catalog, found)
     return Plan(
         output=request.output,
@@ -226,31 +225,6 @@ def _before_menu(files: dict[str, Content], path: str, content: Content) -> dict
     """Put a file before the last one, the menu: what clients start from appears when all else is there."""
     *names, last = files
     return {name: files[name] for name in names} | {path: content, last: files[last]}
-
-
-def _is_there(output: Path, old: Catalog | None, found: Found, *, replace: bool) -> bool:
-    """Tell whether a platform is in the directory already.
-
-    Where another one of the same stamp is there, raise PlanError, unless it is to be replaced.
-    """
-    place = output / platform_folder(found.platform.stamp)
-    if not place.exists():
-        return False
-    known = old.platform(found.platform.stamp) if old else None
-    if known is None:  # an earlier run was cut off before it wrote the index, or somebody else put it there
-        known_files = {file.path: _on_disk(output, file.path) for file in found.platform.files}
-    else:
-        known_files = {file.path: file for file in known.files if (output / file.path).is_file()}
-    differing = [file.path for file in found.platform.files if known_files.get(file.path) != file]
-    differing += sorted(known_files.keys() - {file.path for file in found.platform.files})
-    if differing and not replace:
-        raise PlanError(
-            "another platform is there with the same stamp; what differs or is missing: "
-            + ", ".join(Path(path).name for path in differing),
-            where=str(place),
-            hint="give --replace to put the new one in its place",
-        )
-    return not differing
 
 
 def _with_images(
@@ -278,63 +252,6 @@ def _with_images(
             "need an iPXE with multiboot 2, such as Triton's"
         )
     return replace(catalog, scripts=tuple(scripts[path] for path in sorted(scripts))), images, warnings
-
-
-def _has_image(output: Path, known: Mapping[str, Served], catalog: Catalog, path: str) -> bool:
-    """Tell whether an image of the catalog lies in the directory already; one that no index names is read for that."""
-    image = next(file for file in catalog.served() if file.path == path)
-    if known.get(path) == image:
-        return (output / path).is_file() and (output / path).stat().st_size == image.size
-    return _on_disk(output, path) == image
-
-
-def _on_disk(output: Path, path: str) -> Served | None:
-    return served_content(path, DiskFile(output / path)) if (output / path).is_file() else None
-
-
-def _check_free(output: Path, old: Catalog | None, files: Iterable[str]) -> None:
-    """Raise InputError when files of somebody else would be written over."""
-    ours = {INDEX, SUMS, *(file.path for file in old.served()), *generated(old)} if old else set()
-    clash = [path for path in files if path not in ours and (output / path).exists()]
-    if clash:
-        raise InputError(
-            f"files that imagekit did not make are in the way:{listed(clash)}",
-            where=str(output),
-            hint="name a folder of its own with -o, or move them away",
-        )
-
-
-def _check_others(output: Path, old: Catalog | None, new: Catalog, paths: Iterable[str]) -> None:
-    """Raise PlanError when files of somebody else lie in folders that will be replaced or removed."""
-    ours = {file.path for catalog in (old, new) if catalog for file in catalog.served()}
-    others = [
-        found
-        for path in paths
-        if (output / path).is_dir() and not (output / path).is_symlink()
-        for place, _, names in os.walk(output / path)
-        for name in names
-        if (found := (Path(place) / name).relative_to(output).as_posix()) not in ours
-    ]
-    if others:
-        raise PlanError(
-            f"files that imagekit did not put there would be lost:{listed(sorted(others), most=_MOST_LISTED)}",
-            where=str(output),
-            hint="move them away first",
-        )
-
-
-def _gone(old: Catalog | None, new: Catalog) -> tuple[str, ...]:
-    """Return what is no longer named: scripts first, for clients begin with those."""
-    if old is None:
-        return ()
-    kept = {file.path for file in new.served()} | set(generated(new))
-    scripts = [path for path in generated(old) if path not in kept]
-    stamps = [platform_folder(platform.stamp) for platform in old.platforms if new.platform(platform.stamp) is None]
-    folders = {script.folder for script in old.scripts if script.folder}
-    left = {script.folder for script in new.scripts}
-    files = [file.path for file in old.loader if file.path not in kept]
-    files += [script.iso.path for script in old.scripts if script.iso and script.iso.path not in kept]
-    return (*scripts, *stamps, *sorted(folders - left), *files)
 
 
 def _warnings(request: PxeRequest, catalog: Catalog, found: Sequence[Found]) -> list[str]:
