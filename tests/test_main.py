@@ -12,16 +12,10 @@ import pytest
 
 from imagekit.platform.demo import make_demo
 from kit import workspace
+from kit.command import IMAGEKIT, imagekit
 
-IMAGEKIT = (sys.executable, "-m", "imagekit")
 LONG = "n" * 256
 DIGITS = "9" * 5000
-
-
-def imagekit(*arguments, cwd, program=IMAGEKIT, **options):
-    options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
-    command = [*program, *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, text=True, errors="surrogateescape", check=False, **options)
 
 
 def everything(folder):

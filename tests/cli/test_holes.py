@@ -1,13 +1,12 @@
 """The products do not tell whether their source files had holes."""
 
 import hashlib
-import subprocess
-import sys
 
 import pytest
 
 from imagekit.content import BLOCK_SIZE
 from kit import workspace
+from kit.command import imagekit
 
 TEXT = b"".join(b"%d " % (number * number) for number in range(99_999))[: BLOCK_SIZE // 2]
 PIECES = ((0, TEXT), (3 * BLOCK_SIZE, TEXT), (4 * BLOCK_SIZE - 9000, TEXT))
@@ -37,10 +36,8 @@ def both(path, make):
     return with_holes, make()
 
 
-def imagekit(folder, *arguments):
-    done = subprocess.run(
-        [sys.executable, "-m", "imagekit", *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+def made(folder, *arguments):
+    done = imagekit(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
 
 
@@ -59,7 +56,7 @@ def test_media(tmp_path, output):
 
     def make():
         archive.with_name("boot_archive.hash").write_text(f"{hashlib.sha1(archive.read_bytes()).hexdigest()}\n")
-        imagekit(ws, kind, "-o", output, *(("--size", "auto") if kind == "usb" else ()))
+        made(ws, kind, "-o", output, *(("--size", "auto") if kind == "usb" else ()))
         return digests(ws, output)
 
     with_holes, without = both(archive, make)
@@ -73,7 +70,7 @@ def test_tarballs(tmp_path):
     (tmp_path / "proto/etc/group").write_text("root::0:\nsys::3:\n")
 
     def make():
-        imagekit(tmp_path, "tar", "-m", "manifest", "-p", "proto", "-o", "x.tgz")
+        made(tmp_path, "tar", "-m", "manifest", "-p", "proto", "-o", "x.tgz")
         return digests(tmp_path, "x.tgz")
 
     with_holes, without = both(tmp_path / "proto/data", make)
@@ -83,10 +80,10 @@ def test_tarballs(tmp_path):
 @pytest.mark.parametrize("path", ["usr/bin/ls", "kernel/amd64/genunix"])
 def test_platforms(tmp_path, path):
     ws = tmp_path / "ws"
-    imagekit(tmp_path, "demo", ws)
+    made(tmp_path, "demo", ws)
 
     def make():
-        imagekit(ws, "platform", "--root-password", "secret", "--fit")
+        made(ws, "platform", "--root-password", "secret", "--fit")
         return digests(ws / "output", "*.tgz", "platform-2*/**/*")
 
     with_holes, without = both(ws / "proto" / path, make)

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,13 +20,11 @@ from imagekit.manifest.generate import manifest_of
 from imagekit.manifest.grammar import parse
 from imagekit.manifest.listing import aligned, listing
 from imagekit.manifest.sources import read_manifests
+from kit.command import environment, imagekit, invoke
 
 
 def run(*arguments: str | Path, input: bytes | None = None) -> Result:  # noqa: A002 - click's own name
-    result = CliRunner().invoke(command, [str(one) for one in arguments], input=input)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return invoke(command, *arguments, input=input)
 
 
 def write(path: Path, text: str) -> Path:
@@ -125,13 +123,11 @@ def test_output_does_not_depend_on_the_hash_seed(project: Path):
     source = project / "tests" / "fixtures" / "manifest" / "slips.manifest"
     outputs = set()
     for seed in ("1", "2"):
-        environment = {**os.environ, "PYTHONHASHSEED": seed, "LC_ALL": "C"}
-        program = [sys.executable, "-m", "imagekit", "manifest", "lint", str(source)]
-        done = subprocess.run(program, capture_output=True, env=environment, check=False)
+        done = imagekit("manifest", "lint", source, cwd=project, env=environment(PYTHONHASHSEED=seed, LC_ALL="C"))
         assert done.returncode == 1
         outputs.add(done.stdout)
     assert len(outputs) == 1
-    assert outputs.pop().count(b"\n") > 20
+    assert outputs.pop().count("\n") > 20
 
 
 # fmt

@@ -4,11 +4,12 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+
+from kit.command import environment, imagekit
 
 MANIFEST = """\
 d etc 0755 root sys
@@ -42,24 +43,16 @@ def area(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def imagekit(area: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    return run(area, "-m", "manifest", "-p", "proto", *arguments, **environment)
+def tar(area: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return run(area, "-m", "manifest", "-p", "proto", *arguments, **more)
 
 
-def run(area: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    kept = {name: value for name, value in os.environ.items() if name != "SOURCE_DATE_EPOCH"}
-    return subprocess.run(
-        [sys.executable, "-m", "imagekit", "tar", *arguments],
-        cwd=area,
-        env={**kept, **environment},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(area: Path, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    return imagekit("tar", *arguments, cwd=area, env=environment(**more))
 
 
 def test_owners_modes_times_and_links_are_the_plan_s(area: Path) -> None:
-    done = imagekit(area, "-o", "out/x.tgz", "--stamp", "20261122T000000Z")
+    done = tar(area, "-o", "out/x.tgz", "--stamp", "20261122T000000Z")
     assert (done.returncode, done.stderr) == (0, "")
     data = (area / "out/x.tgz").read_bytes()
     path, size, digest, seconds = done.stdout.split("  ")
@@ -82,22 +75,22 @@ def test_owners_modes_times_and_links_are_the_plan_s(area: Path) -> None:
 
 
 def test_bytes_do_not_depend_on_where_and_how_it_runs(area: Path) -> None:
-    assert imagekit(area, "-o", "one.tgz", TZ="UTC").returncode == 0
+    assert tar(area, "-o", "one.tgz", TZ="UTC").returncode == 0
     for path in (area / "proto").rglob("*"):
         if path.is_file() and not path.is_symlink():
             os.utime(path, (1, 1))
             path.chmod(0o644)
     moved = area.with_name(f"{area.name}-moved")
     area.rename(moved)
-    done = imagekit(moved, "-o", "two.tgz", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7")
+    done = tar(moved, "-o", "two.tgz", TZ="Asia/Tokyo", LC_ALL="C", PYTHONHASHSEED="7")
     assert done.returncode == 0
     assert (moved / "one.tgz").read_bytes() == (moved / "two.tgz").read_bytes()
-    done = imagekit(moved, "-o", "three.tgz", SOURCE_DATE_EPOCH="86400")
+    done = tar(moved, "-o", "three.tgz", SOURCE_DATE_EPOCH="86400")
     assert (moved / "three.tgz").read_bytes() != (moved / "two.tgz").read_bytes()
 
 
 def test_json_and_plain_tar(area: Path) -> None:
-    done = imagekit(area, "-o", "x.tar", "--json")
+    done = tar(area, "-o", "x.tar", "--json")
     (product,) = json.loads(done.stdout)["products"]
     data = (area / "x.tar").read_bytes()
     assert (product["path"], product["size"]) == ("x.tar", len(data))
@@ -107,11 +100,11 @@ def test_json_and_plain_tar(area: Path) -> None:
 
 
 def test_dry_run_writes_nothing(area: Path) -> None:
-    done = imagekit(area, "-o", "x.tgz", "--dry-run")
+    done = tar(area, "-o", "x.tgz", "--dry-run")
     assert done.returncode == 0
     assert "entries  4 x file" in done.stdout
     assert "archive  10,240 bytes before compression" in done.stdout
-    plan = json.loads(imagekit(area, "-o", "x.tgz", "--dry-run", "--json").stdout)
+    plan = json.loads(tar(area, "-o", "x.tgz", "--dry-run", "--json").stdout)
     entries = {entry["path"]: entry for entry in plan["entries"]}
     assert (plan["kind"], plan["compress"], plan["content_size"]) == ("tar", True, sum(map(len, FILES.values())))
     assert (entries["usr/private"]["uid"], entries["usr/private"]["size"]) == (77, 6)
@@ -140,7 +133,7 @@ def test_failures_leave_what_was_there(area: Path) -> None:
     (area / "x.tgz").write_text("old")
     (area / "proto/usr/private").unlink()
     (area / "manifest").write_text(MANIFEST + "f usr/also-missing 0644 root bin\n")
-    done = imagekit(area, "-o", "x.tgz")
+    done = tar(area, "-o", "x.tgz")
     assert done.returncode == 1
     assert "manifest:9" in done.stderr
     assert "manifest:10" in done.stderr
@@ -150,9 +143,9 @@ def test_failures_leave_what_was_there(area: Path) -> None:
 
 
 def test_wrong_usage_is_told(area: Path) -> None:
-    done = imagekit(area, "-o", "x.tgz", "--stamp", "to day")
+    done = tar(area, "-o", "x.tgz", "--stamp", "to day")
     assert done.returncode == 2
     assert "not a build stamp: 'to day'" in done.stderr
-    done = imagekit(area)
+    done = tar(area)
     assert done.returncode == 2
     assert "Missing option '-o' / '--output'" in done.stderr

@@ -1,8 +1,5 @@
 """Every time that SOURCE_DATE_EPOCH can name: each format keeps it, takes the nearest that it has, or refuses it."""
 
-import os
-import subprocess
-import sys
 import tarfile
 from datetime import UTC, datetime
 
@@ -13,6 +10,7 @@ from imagekit.errors import PlanError
 from imagekit.formats import fat, gzip, iso, tar, ufs
 from imagekit.tree import Directory, File, Tree
 from kit import workspace
+from kit.command import environment, imagekit
 
 EPOCHS = [0, 1795305600, 4102444800, 2**33, 253402300799]
 """1970, 2026, 2100, 2242, 9999."""
@@ -80,10 +78,8 @@ def test_commands_finish_or_name_the_time(tmp_path, epoch):
     (ws / "proto/etc/group").write_text("root::0:\nsys::3:\n")
     (ws / "proto/buildstamp").write_text(f"{workspace.STAMP}\n")
     for command, limit in (("usb", None), ("iso", 2**32), ("boot", None)):
-        done = subprocess.run(
-            [sys.executable, "-m", "imagekit", command, *(("--size", "auto") if command == "usb" else ())],
-            cwd=ws, env={**os.environ, "SOURCE_DATE_EPOCH": str(epoch)}, capture_output=True, text=True, check=False,
-        )  # fmt: skip
+        options = ("--size", "auto") if command == "usb" else ()
+        done = imagekit(command, *options, cwd=ws, env=environment(SOURCE_DATE_EPOCH=str(epoch)))
         assert "Traceback" not in done.stderr
         if limit is None or epoch <= limit:
             assert done.returncode == 0, done.stderr

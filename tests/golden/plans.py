@@ -1,12 +1,11 @@
 """The inputs and command lines whose plans are kept in this folder, a JSON file each."""
 
 import hashlib
-import os
 import random
 import shutil
-import subprocess
-import sys
 from pathlib import Path
+
+from kit.command import imagekit
 
 STAMP = "20261122T000000Z"
 PLATFORM = f"platform-{STAMP}"
@@ -45,9 +44,7 @@ def make_inputs(project: Path, folder: Path) -> None:
 
 def run(folder: Path, *arguments: str) -> str:
     """Run imagekit in a folder; return what it printed."""
-    environment = {name: value for name, value in os.environ.items() if name not in {"SOURCE_DATE_EPOCH", "BUILDSTAMP"}}
-    command = [sys.executable, "-m", "imagekit", *arguments]
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    done = imagekit(*arguments, cwd=folder)
     assert done.returncode == 0, done.stderr
     return done.stdout
 

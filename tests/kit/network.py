@@ -10,10 +10,11 @@ import select
 import socket
 import struct
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
+
+from kit.command import IMAGEKIT
 
 HOST = "10.0.2.2"
 """What QEMU's own network calls this computer's 127.0.0.1."""
@@ -33,7 +34,7 @@ def card(folder, bootfile, *more, rom=None, device="virtio-net-pci"):
 @contextlib.contextmanager
 def served(folder):
     """Serve a folder with `imagekit serve`; yield its URL for the guest, and a list of what was asked for."""
-    command = [sys.executable, "-m", "imagekit", "serve", str(folder), "--port", "0"]
+    command = [*IMAGEKIT, "serve", str(folder), "--port", "0"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     asked = []
     try:

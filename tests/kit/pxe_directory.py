@@ -3,12 +3,10 @@
 import hashlib
 import re
 import shutil
-import subprocess
-import sys
 
 from imagekit.media import pxe
 from imagekit.media.sources import SourceRequest
-from kit import workspace
+from kit import command, workspace
 
 STAMP = workspace.STAMP
 
@@ -23,8 +21,7 @@ def platform(ws, stamp, *, archive=b"an archive of its own"):
 
 
 def imagekit(*arguments, cwd):
-    command = [sys.executable, "-m", "imagekit", "pxe", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
+    return command.imagekit("pxe", *arguments, cwd=cwd)
 
 
 def make(ws, *platforms, **options):

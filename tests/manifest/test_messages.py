@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner
 
 from imagekit.cli.verify import command
 from imagekit.errors import InputError
@@ -12,6 +11,7 @@ from imagekit.manifest.grammar import parse, refuse_bad_lines
 from imagekit.manifest.sources import workspace_manifests, workspace_protos
 from imagekit.platform.plan import plan
 from imagekit.platform.request import PlatformRequest
+from kit.command import invoke
 
 
 def test_warnings_of_one_code_are_one_line():
@@ -28,12 +28,12 @@ def test_verify_lists_all_warnings_on_request(tmp_path: Path):
     (tmp_path / "proto/etc/group").write_text("root::0:\n")
     (tmp_path / "m").write_text("s a/b=c\ns d/e=f\n")
     arguments = ["-r", str(tmp_path), "-m", str(tmp_path / "m")]
-    short = CliRunner().invoke(command, arguments).stdout.splitlines()
+    short = invoke(command, *arguments).stdout.splitlines()
     assert short[0] == (
         f"{tmp_path}/m:1: M303 warning: a has no entry, but a/b is in it (and 1 more of M303; -v lists all)"
     )
     assert not any("d has no entry" in line for line in short)
-    assert any("d has no entry" in line for line in CliRunner().invoke(command, ["-v", *arguments]).stdout.splitlines())
+    assert any("d has no entry" in line for line in invoke(command, "-v", *arguments).stdout.splitlines())
 
 
 @pytest.mark.parametrize(("count", "repeated"), [(2, False), (20, False), (21, True), (379, True)])

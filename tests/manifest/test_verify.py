@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import Result
 
 from imagekit.cli.verify import command
 from imagekit.errors import InputError
@@ -23,6 +23,7 @@ from imagekit.manifest.sources import read_manifests
 from imagekit.manifest.sums import sums
 from imagekit.manifest.verify import Verification, verify
 from imagekit.tree import HardLink
+from kit.command import invoke
 
 MANIFEST = """\
 d etc 0755 root sys
@@ -69,10 +70,7 @@ def told(found: Verification) -> list[str]:
 
 
 def run(*arguments: str | Path) -> Result:
-    result = CliRunner().invoke(command, [str(one) for one in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+    return invoke(command, *arguments)
 
 
 @pytest.fixture

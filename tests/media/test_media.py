@@ -9,9 +9,7 @@ import shutil
 import signal
 import struct
 import subprocess
-import sys
 import tarfile
-import time
 
 import pytest
 
@@ -19,6 +17,8 @@ from imagekit.content import Bytes, DiskFile
 from imagekit.formats import fat, gpt
 from imagekit.formats import iso as iso9660
 from kit import workspace
+from kit.command import IMAGEKIT, environment, fails, imagekit
+from kit.work import until
 
 NAME = workspace.NAME
 DEFAULT_MAP = (
@@ -32,28 +32,6 @@ DEFAULT_MAP = (
 @pytest.fixture
 def ws(tmp_path):
     return workspace.make(tmp_path / "ws")
-
-
-def imagekit(*arguments, cwd, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "imagekit", *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def fails(*arguments, cwd, status=1):
-    """Run imagekit, expect it to fail without a trace of an output; return what it said."""
-    before = sorted(path for path in cwd.rglob("*"))
-    done = imagekit(*arguments, cwd=cwd)
-    assert done.returncode == status, done
-    assert done.stdout == ""
-    assert "Traceback" not in done.stderr
-    assert sorted(path for path in cwd.rglob("*")) == before
-    return done.stderr
 
 
 def sha256(path):
@@ -253,7 +231,7 @@ def test_the_same_bytes_whatever_is_around(ws, tmp_path, verb):
     ):
         old = os.umask(mask)
         try:
-            done = imagekit(*verb.split(), cwd=folder, **extra)
+            done = imagekit(*verb.split(), cwd=folder, env=environment(**extra))
         finally:
             os.umask(old)
         assert done.returncode == 0, done.stderr
@@ -442,11 +420,10 @@ def test_ctrl_c_in_the_middle_leaves_nothing(ws):
         for offset in range(0, 1 << 30, 1 << 16):  # data everywhere, and little of it
             os.pwrite(file.fileno(), b"x", offset)
     with subprocess.Popen(
-        [sys.executable, "-m", "imagekit", "usb"], cwd=ws, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        [*IMAGEKIT, "usb"], cwd=ws, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        while not list(ws.glob("output-usb/.*.partial")):
-            assert process.poll() is None
-            time.sleep(0.01)
+        until(lambda: process.poll() is not None or list(ws.glob("output-usb/.*.partial")))
+        assert process.poll() is None
         process.send_signal(signal.SIGINT)
         said = process.communicate()
     assert process.returncode == 130
@@ -474,5 +451,6 @@ def test_every_verb_has_help():
 )
 def test_the_shell_completes_verbs_and_consoles(words, expected):
     place = str(len(words.split()) - 1)
-    done = imagekit(cwd="/", COMP_WORDS=words, COMP_CWORD=place, _IMAGEKIT_COMPLETE="bash_complete", PYTHONSTARTUP="")
+    asked = {"COMP_WORDS": words, "COMP_CWORD": place, "_IMAGEKIT_COMPLETE": "bash_complete", "PYTHONSTARTUP": ""}
+    done = imagekit(cwd="/", env=environment(**asked))
     assert {line.partition(",")[2] for line in done.stdout.splitlines()} == expected

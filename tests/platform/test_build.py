@@ -18,6 +18,7 @@ from imagekit.platform.build_log import BuildLog
 from imagekit.platform.demo import make_demo
 from imagekit.platform.plan import plan
 from imagekit.platform.request import PlatformRequest, WorkspaceRequest
+from kit.command import imagekit
 
 STAMP = "20261122T000000Z"
 NAME = f"platform-{STAMP}"
@@ -28,11 +29,6 @@ def ws(tmp_path, monkeypatch):
     for name in ("BUILDSTAMP", "PLATFORM_PASSWORD", "SOURCE_DATE_EPOCH"):
         monkeypatch.delenv(name, raising=False)
     return make_demo(tmp_path / "ws")
-
-
-def imagekit(*arguments, cwd):
-    command = [sys.executable, "-m", "imagekit", *map(str, arguments)]
-    return subprocess.run(command, cwd=cwd, capture_output=True, text=True, check=False)
 
 
 def change(path, *replacements):

@@ -9,7 +9,6 @@ import shutil
 import socket
 import stat
 import subprocess
-import sys
 import tarfile
 import textwrap
 from pathlib import Path
@@ -19,6 +18,8 @@ import pytest
 from imagekit.content import Bytes, DiskFile
 from imagekit.formats import lofi, ufs
 from imagekit.tree import Directory, File, HardLink, Symlink
+from kit import command
+from kit.command import IMAGEKIT, environment, imagekit
 
 STAMP = "20261122T000000Z"
 NAME = f"platform-{STAMP}"
@@ -65,19 +66,8 @@ def built(demo, tmp_path_factory):
     return ws
 
 
-def imagekit(*arguments, cwd, program=(sys.executable, "-m", "imagekit"), **environment):
-    return subprocess.run(
-        [*program, *map(str, arguments)],
-        cwd=cwd,
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-
-
-def build(ws, *options, **environment):
-    done = imagekit("platform", "--root-password", "secret", *options, cwd=ws, **environment)
+def build(ws, *options, **more):
+    done = imagekit("platform", "--root-password", "secret", *options, cwd=ws, env=environment(**more))
     assert done.returncode == 0, done.stderr
     return done
 
@@ -235,8 +225,8 @@ def test_the_same_bytes_whatever_is_around(ws, tmp_path, threads):
     cores = ["taskset", "-c", "0"] if threads == "1" and shutil.which("taskset") else []
     try:
         done = imagekit(
-            "platform", "--root-password", "secret", cwd=other, program=[*cores, sys.executable, "-m", "imagekit"],
-            TZ="America/New_York", LC_ALL="C.UTF-8", HOME="/nonexistent", PYTHONHASHSEED="3",
+            "platform", "--root-password", "secret", cwd=other, program=[*cores, *IMAGEKIT],
+            env=environment(TZ="America/New_York", LC_ALL="C.UTF-8", HOME="/nonexistent", PYTHONHASHSEED="3"),
         )  # fmt: skip
     finally:
         os.umask(old)
@@ -559,14 +549,11 @@ class TestHooks:
 def fails(ws, *options, status=1):
     """Build, expect that to fail without a trace; return what was said."""
     shutil.rmtree(ws / "log", ignore_errors=True)
-    before = sorted(ws.rglob("*"))
-    done = imagekit("platform", "--root-password", "secret", *options, cwd=ws)
-    assert done.returncode == status, done
-    assert "Traceback" not in done.stderr
-    left = sorted(path for path in ws.rglob("*") if path != ws / "output" and ws / "log" not in {path, path.parent})
-    assert left == before
+    said = command.fails(
+        "platform", "--root-password", "secret", *options, cwd=ws, status=status, but=("log", "output")
+    )
     assert not (ws / "output").exists() or not any((ws / "output").iterdir())
-    return done.stderr
+    return said
 
 
 class TestBadInput:
@@ -614,7 +601,7 @@ class TestBadInput:
     def test_an_unreadable_file(self, ws, need):
         path = ws / "proto/usr/bin/ls"
         path.chmod(0)
-        program = [sys.executable, "-m", "imagekit"]
+        program = IMAGEKIT
         if os.getuid() == 0:  # root may read all; root without these capabilities may not
             need("setpriv")
             program = ["setpriv", "--bounding-set", "-dac_override,-dac_read_search", *program]

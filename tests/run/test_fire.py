@@ -11,15 +11,16 @@ import signal
 import subprocess
 import sys
 import termios
-import time
 
 import pytest
 
 from imagekit.cli import options
 from imagekit.errors import ImagekitError, InputError
 from imagekit.run import RunRequest, process, run
+from kit.command import IMAGEKIT
+from kit.work import until
 
-RUN = (sys.executable, "-m", "imagekit", "run")
+RUN = (*IMAGEKIT, "run")
 RAW = "import termios, tty; tty.setraw(0); os.set_blocking(0, False)"
 FOREVER = "time.sleep(600)"
 
@@ -69,14 +70,6 @@ def fake(tmp_path, monkeypatch):
 def start(*arguments, **options):
     options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | options
     return subprocess.Popen([*RUN, *map(str, arguments)], text=True, **options)
-
-
-def until(condition):
-    """Wait for something that is sure to come; a guard against hanging for ever, not a limit."""
-    give_up = time.monotonic() + 120
-    while not condition():
-        assert time.monotonic() < give_up
-        time.sleep(0.02)
 
 
 def is_alive(folder):

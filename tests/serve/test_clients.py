@@ -7,9 +7,7 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 import threading
-import time
 import zlib
 from pathlib import Path
 
@@ -17,6 +15,8 @@ import pytest
 
 from imagekit.errors import InputError
 from imagekit.serve import Server, client, server
+from kit.command import IMAGEKIT
+from kit.work import until
 
 
 class TestManyClients:
@@ -72,15 +72,16 @@ class TestManyClients:
             third = stack.enter_context(socket.create_connection(("127.0.0.1", running.port)))
             assert third.recv(1000).startswith(b"HTTP/1.1 503")
             connections[0].close()
-            while True:  # until the server has noticed
+
+            def served():
                 with (
                     contextlib.suppress(ConnectionError),
                     socket.create_connection(("127.0.0.1", running.port)) as one,
                 ):
                     one.sendall(b"GET /empty HTTP/1.0\r\n\r\n")
-                    if one.recv(1000).startswith(b"HTTP/1.1 200"):
-                        break
-                time.sleep(0.01)
+                    return one.recv(1000).startswith(b"HTTP/1.1 200")
+
+            until(served)  # when the server has noticed
             running.shutdown()
             thread.join()
 
@@ -116,18 +117,16 @@ class TestManyClients:
             file.truncate(64 << 20)
         connection = connect()
         connection.sendall(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n")
-        log = ""
-        while "large" not in log:
-            log += capfd.readouterr().err
-            time.sleep(0.01)
-        assert "of 67,108,864 bytes" in log
+        log = []
+        until(lambda: log.append(capfd.readouterr().err) or "large" in "".join(log))
+        assert "of 67,108,864 bytes" in "".join(log)
 
 
 @contextlib.contextmanager
 def started(folder, *arguments):
     """Start the program; yield the process, its port and its first line."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "imagekit", "serve", str(folder), "--port", "0", *arguments],
+        [*IMAGEKIT, "serve", str(folder), "--port", "0", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

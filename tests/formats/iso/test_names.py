@@ -1,7 +1,6 @@
 """The primary descriptor's names: sound, unique, sorted, and what cdboot and the loader look for."""
 
 import re
-import sys
 from itertools import pairwise
 
 import pytest
@@ -9,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagekit.formats.iso.names import d_characters, primary_names, shadowed_names, sort_key
+from kit.work import lines_run
 
 FILE = re.compile(rb"[A-Z0-9_]*\.[A-Z0-9_]*;1")
 DIRECTORY = re.compile(rb"[A-Z0-9_]{1,31}")
@@ -46,24 +46,6 @@ def test_clashes_keep_the_small_letters_as_they_are():
     assert mangled("A.b", "a.b") == ["A_001.B;1", "A.B;1"]
     assert mangled("a" * 40 + "1", "a" * 40 + "2") == ["A" * 30 + ".;1", "A" * 26 + "_001.;1"]
     assert mangled("x." + "e" * 28, "X." + "e" * 28) == ["X." + "E" * 28 + ";1", "X_001." + "E" * 12 + ";1"]
-
-
-def lines_run(function, *arguments):
-    """Return how many lines of Python a call runs: its work, on any machine."""
-    count = 0
-
-    def trace(_frame, event, _argument):
-        nonlocal count
-        count += event == "line"
-        return trace
-
-    before = sys.gettrace()
-    sys.settrace(trace)
-    try:
-        function(*arguments)
-    finally:
-        sys.settrace(before)
-    return count
 
 
 @pytest.mark.parametrize(
