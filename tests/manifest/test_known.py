@@ -5,6 +5,7 @@ import re
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,12 +14,15 @@ from imagekit.config import read_config
 from imagekit.errors import InputError
 from imagekit.manifest.findings import CODES, Finding
 from imagekit.manifest.known import CAN_BE_KNOWN, Known, set_apart
-from kit.command import invoke
 from kit.small_proto import MANIFEST, SHADOW, workspace
 
 DOCS = Path(__file__).parents[2] / "docs"
 KNOWN = "platform:\n  known:\n  - code: M303\n    path: opt/*\n    reason: made at boot\n"
 WARNED = MANIFEST + "s opt/a/b=c\ns opt/d/e=f\n"
+
+
+def run(command, *arguments: object):
+    return CliRunner().invoke(command, [str(one) for one in arguments])
 
 
 @pytest.mark.parametrize("verb", ["verify", "platform", "tar", "lint", "combine", "boot"])
@@ -38,16 +42,16 @@ def test_known_warnings_are_counted_and_new_ones_are_seen(verb: str, monkeypatch
             "boot": (boot.command, "-n"),
         }[verb]
         section = "boot" if verb == "boot" else "platform"
-        assert code in invoke(*arguments).output
+        assert code in run(*arguments).output
         Path("imagekit.yaml").write_text(
             KNOWN.replace("M303", code).replace("platform", section).replace("opt/*", "opt*")
         )
-        done = invoke(*arguments)
+        done = run(*arguments)
         assert code not in re.sub(r"allow.*", "", done.output), done.output
         assert re.search(r"\b[123] known warnings?\b", done.output)
         new = "s srv/x/y=z\n" * (1 + (verb == "combine"))
         manifest_file.write_text(WARNED + twice * (verb == "combine") + new)
-        done = invoke(*arguments)
+        done = run(*arguments)
         assert f"{code}" in done.output
         assert "srv" in done.output
         assert "opt/d has no entry" not in done.output
@@ -58,9 +62,9 @@ def test_verbose_lists_known_ones_and_json_counts_them(monkeypatch: pytest.Monke
         monkeypatch.chdir(root)
         Path("imagekit.yaml").write_text(KNOWN)
         for arguments in ((verify.command,), (manifest.lint, "manifest.gen")):
-            assert "opt/a has no entry" not in invoke(*arguments).output
-            assert "opt/a has no entry" in invoke(*arguments, "-v").output
-            document = json.loads(invoke(*arguments, "--json").stdout)
+            assert "opt/a has no entry" not in run(*arguments).output
+            assert "opt/a has no entry" in run(*arguments, "-v").output
+            document = json.loads(run(*arguments, "--json").stdout)
             assert not any(one["code"] == "M303" for one in document["findings"])
             assert document["known"] == 3  # opt, opt/a, opt/d
 
@@ -70,9 +74,9 @@ def test_what_is_known_does_not_fail_a_strict_build(strict: bool, monkeypatch: p
     with workspace(WARNED) as root:
         monkeypatch.chdir(root)
         arguments = (platform.command, "--fit", "-n", "--root-password", "x", *(["--strict"] * strict))
-        assert (invoke(*arguments).exit_code == 0) != strict
+        assert (run(*arguments).exit_code == 0) != strict
         Path("imagekit.yaml").write_text(KNOWN.replace("opt/*", "opt*") + "  - {code: M309, path: '*'}\n")
-        done = invoke(*arguments)
+        done = run(*arguments)
         assert not strict or "M303" not in str(done.exception)
 
 
@@ -82,12 +86,12 @@ def test_stale_entries_are_told(monkeypatch: pytest.MonkeyPatch):
         Path("imagekit.yaml").write_text(KNOWN)
         says = "imagekit.yaml:3: no warning M303 is at opt/* any more: take this entry out"
         for arguments in ((verify.command,), (platform.command, "--fit", "-n", "--root-password", "x")):
-            assert says in invoke(*arguments).output
+            assert says in run(*arguments).output
         for arguments in ((manifest.lint, "manifest.gen"), (tar.command, "-n", "-o", "x.tar")):
-            assert "any more" not in invoke(*arguments).output
+            assert "any more" not in run(*arguments).output
         # Of a manifest for something else nothing can be said.
         Path("other").write_text("d etc 0755 root sys\n")
-        assert "any more" not in invoke(verify.command, "-m", "other").output
+        assert "any more" not in run(verify.command, "-m", "other").output
 
 
 @given(
@@ -163,15 +167,15 @@ def test_verify_says_what_gitstatus_leaves_out():
                 if name == "verify"
                 else (platform.command, "-r", root, "--fit", "-n", "--root-password", "x")
             )
-            output = invoke(*arguments).output
+            output = run(*arguments).output
             assert f"{root}/projects/other: M413" in output
             assert "no findings" not in output
         (root / "imagekit.yaml").write_text("platform: {known: [{code: M413, path: '*'}]}\n")
-        assert "M413" not in invoke(verify.command, "-r", root).output
+        assert "M413" not in run(verify.command, "-r", root).output
 
 
 def test_the_workspace_is_without_findings():
     """What the tests above change is all that there is to say."""
     with workspace() as root:
-        assert "no findings" in invoke(verify.command, "-r", root).output
+        assert "no findings" in run(verify.command, "-r", root).output
         assert (root / "proto/etc/shadow").read_text() == SHADOW
