@@ -1,20 +1,20 @@
-"""What boot files that came along (loader.conf.local and the like) undo of the loader.conf that imagekit writes."""
+"""What will surprise in loader.conf: in lines that were kept, and in files that came along (loader.conf.local, say)."""
 
 from collections.abc import Iterator
 
 from imagekit.boot.console import SERIAL_PORTS, Console, device_names
 from imagekit.boot.kernel_arguments import mode_problems, shadow_problem
 from imagekit.boot.loader_reading import LoaderReading, Setting
-from imagekit.boot.places import DEFAULTS, LOADER_CONF, PLATFORM, PLATFORM_KERNEL
+from imagekit.boot.places import DEFAULTS, PLATFORM, PLATFORM_KERNEL
 
 KERNEL_ENDING = f"/{PLATFORM}/{PLATFORM_KERNEL}"
 """How a kernel's path must end: the kernel looks for its modules beside it, by this very path."""
 
 
 def loader_warnings(reading: LoaderReading, console: Console) -> Iterator[str]:
-    """Yield what will surprise in the files that were read beside the defaults and imagekit's own."""
+    """Yield what will surprise in the files that were read beside the defaults."""
     yield from map(str, reading.faults)
-    given = {name: one for name, one in reading.settings.items() if one.file not in {DEFAULTS, LOADER_CONF}}
+    given = {name: one for name, one in reading.settings.items() if one.file != DEFAULTS}
     device = console.device
     if "os_console" in given:
         # The kernel takes it from -B console=..., and there a comma or a space ends the value.
@@ -40,6 +40,16 @@ def loader_warnings(reading: LoaderReading, console: Console) -> Iterator[str]:
     for name, setting in given.items():
         if name.endswith("_load") and setting.value[0] == "'":
             yield f"{_told(given, name)}: in single quotes the loader does not know YES; write it in double quotes"
+    yield from _archive_warnings(reading)
+
+
+def _archive_warnings(reading: LoaderReading) -> Iterator[str]:
+    """Yield a warning when the loader knows of root file systems, and loads none of them."""
+    settings = reading.settings
+    names = [name.removesuffix("_type") for name, one in settings.items() if one.value == "rootfs"]
+    loads = [settings[f"{name}_load"] for name in names if f"{name}_load" in settings]
+    if loads and not any(one.value.upper() == "YES" for one in loads):
+        yield f"{loads[0].where}: no boot archive is loaded, and the kernel stops without one: take the line out"
 
 
 def _told(given: dict[str, Setting], name: str) -> str:

@@ -204,6 +204,30 @@ def test_what_is_warned_of(text, console, expected):
     assert all(part in line for part, line in zip(expected, found, strict=True))
 
 
+def test_kept_lines_of_loader_conf_are_looked_at_as_those_of_other_files():
+    reading = reading_of({LOADER_CONF: 'console="nonsense"\nttyb-mode="9600"\nroot_shadow="secret"\n'})
+    assert [line.partition(": ")[0] for line in loader_warnings(reading, Console())] == [
+        f"{LOADER_CONF}:{number}" for number in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("kept", "says"),
+    [
+        ("", []),
+        ('boot_archive_load="NO"', [f"{LOADER_CONF}:1"]),
+        ('boot_archive_load="yes"', []),
+        ('boot_archive_load="NO"\nown_type="rootfs"\nown_load="YES"', []),
+        ('boot_archive_load="NO"\nown_type="rootfs"\nown_load="NO"', [f"{LOADER_CONF}:1"]),
+        ('boot_archive.hash_load="NO"', []),
+    ],
+)
+def test_a_medium_that_loads_no_boot_archive_is_warned_of(kept, says):
+    defaults = 'boot_archive_load="YES"\nboot_archive_type="rootfs"\n'
+    found = loader_warnings(reading_of({DEFAULTS: defaults, LOADER_CONF: kept}), Console())
+    assert [line.partition(": no boot archive is loaded")[0] for line in found] == says
+
+
 def test_names_that_do_not_get_through():
     assert all(is_kept_back(f"{name}x") for name in KEPT_BACK)
     assert not is_kept_back("hostname")
