@@ -9,9 +9,10 @@ lost as a whole, and so are those behind it.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from imagekit.boot.console import DEVICES, device_names
 from imagekit.boot.loader_conf import LONGEST, RESERVED, is_of_module
 from imagekit.boot.places import DEFAULTS, LOADER_CONF, LOCAL, TRANSIENT
 from imagekit.content import Content
@@ -76,6 +77,12 @@ def conf_bytes(content: Content) -> bytes:
     if content.size > _LARGEST:
         raise InputError(f"{content.size:,} bytes are no loader.conf", where=content.origin)
     return content.read()
+
+
+def os_console(values: Mapping[str, str]) -> str | None:
+    """Return the device that the loader's variables choose for the kernel, or None where they name none."""
+    device = device_names(values.get("os_console", ""))[0]
+    return device if device in DEVICES else None
 
 
 class LoaderReading:

@@ -6,9 +6,9 @@ A build's proto.boot has none.  A medium has one, with its console, its modules,
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from imagekit.boot.console import BAUD_RATES, DEFAULT_BAUD, DEVICES, SERIAL_PORTS, Console, device_names
+from imagekit.boot.console import BAUD_RATES, DEFAULT_BAUD, SERIAL_PORTS, Console
 from imagekit.boot.loader_conf import MODULE_ENDINGS, loader_conf
-from imagekit.boot.loader_reading import LoaderReading, conf_bytes
+from imagekit.boot.loader_reading import LoaderReading, conf_bytes, os_console
 from imagekit.boot.modules import Module, loader_variables
 from imagekit.boot.places import LOADER_CONF, PLATFORM
 from imagekit.content import Content
@@ -127,8 +127,7 @@ def _read(content: Content) -> tuple[list[_Line], list[str]]:
 
 def _console_of(lines: Iterable[_Line]) -> Console:
     values = {line.name: line.value for line in lines}
-    device = device_names(values.get("os_console", "text"))[0]
-    device = device if device in DEVICES else "text"
+    device = os_console(values) or "text"
     speed = values.get(f"{device}-mode", "").partition(",")[0]
     known = device in SERIAL_PORTS and speed in map(str, BAUD_RATES)
     return Console(device, int(speed) if known else DEFAULT_BAUD)

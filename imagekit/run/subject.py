@@ -1,12 +1,11 @@
 """What is to be booted: a disk image, a CD image or a PXE directory, told by what is in it, not by its name."""
 
 import contextlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.boot.console import DEVICES
+from imagekit.boot.loader_reading import LoaderReading, conf_bytes, os_console
 from imagekit.boot.places import LOADER_CONF
 from imagekit.content import Content, DiskFile, write_sparse
 from imagekit.errors import ImagekitError, InputError
@@ -17,9 +16,6 @@ from imagekit.media.pxe.catalog import INDEX
 from imagekit.media.pxe.index import parse_catalog, read_index
 from imagekit.progress import Show, unseen
 from imagekit.tree import File
-
-_LARGEST_SETTINGS = 64 * 1024  # bytes of a loader.conf
-_OS_CONSOLE = re.compile(rb"""^\s*os_console\s*=\s*["']?([a-z]+)""", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +80,10 @@ def _console(content: Content) -> str | None:
     """
     with contextlib.suppress(ImagekitError):
         settings = table.open_tree(content).get(LOADER_CONF)
-        if isinstance(settings, File) and settings.content.size <= _LARGEST_SETTINGS:
-            named = _OS_CONSOLE.findall(settings.content.read())
-            if named and named[-1].decode() in DEVICES:
-                return str(named[-1].decode())
+        if isinstance(settings, File):
+            reading = LoaderReading()
+            reading.read(LOADER_CONF, conf_bytes(settings.content))
+            return os_console({name: setting.value for name, setting in reading.settings.items()})
     return None
 
 
