@@ -43,6 +43,7 @@ def test_every_byte_lies_in_its_place(tmp_path, gaps, writes):
     with Outputs() as outputs:
         output = outputs.file(tmp_path / "image")
         file = LastFile(plan(ranges, IMAGE_SIZE), output, "usr.lgz")
+        assert file.size == 0
         for offset, data in writes:
             file.write_at(offset, data)
             expected.extend(bytes(max(0, offset + len(data) - len(expected))))
