@@ -1,10 +1,10 @@
 """ISO 9660 images with Rock Ridge and El Torito: `plan` makes them, `read` and `read_volume` read them."""
 
 from imagekit.formats.iso.descriptors import is_iso
-from imagekit.formats.iso.plan import BootEntry, BootPlan, Extent, IsoPlan
+from imagekit.formats.iso.placement import Extent
+from imagekit.formats.iso.plan import BootEntry, BootPlan, IsoPlan, plan
 from imagekit.formats.iso.reader import BootImage, Volume, read, read_volume
 from imagekit.formats.iso.volume import volume_id_of
-from imagekit.formats.iso.writer import plan
 
 __all__ = [
     "BootEntry",

@@ -16,7 +16,7 @@ from imagekit.formats.iso.layout import (
     record_time,
 )
 from imagekit.formats.iso.names import primary_names, shadowed_names, sort_key
-from imagekit.formats.iso.plan import Layout
+from imagekit.formats.iso.placement import Placement
 from imagekit.formats.iso.survey import InodeTable, encode, name_warnings
 from imagekit.tree import Directory, File, Special, Symlink, Tree
 
@@ -39,10 +39,10 @@ class PlannedDirectory:
 class Directories:
     """All directories of a tree, in the order of the path tables (ECMA-119 6.9.1): by depth, parent and name."""
 
-    def __init__(self, tree: Tree, inodes: InodeTable, layout: Layout) -> None:
+    def __init__(self, tree: Tree, inodes: InodeTable, placement: Placement) -> None:
         self._tree = tree
         self._inodes = inodes
-        self._layout = layout
+        self._placement = placement
         self._area = rock_ridge.ContinuationArea()
         self._area_sector = self._empty_sector = 0
         self.unseen: dict[str, str] = {}
@@ -84,19 +84,19 @@ class Directories:
         """
         for directory in self._all:
             directory.size = len(_fill_sectors(self._records(directory, {})))
-            directory.sector = self._layout.reserve(directory.size)
-        self._area_sector = self._layout.reserve(len(self._area.sectors) * SECTOR)
+            directory.sector = self._placement.reserve(directory.size)
+        self._area_sector = self._placement.reserve(len(self._area.sectors) * SECTOR)
         self._area = rock_ridge.ContinuationArea()
         # Inside the volume, since some readers check, and in no directory, which libarchive takes for a loop.
-        self._empty_sector = self._layout.reserve(SECTOR)
+        self._empty_sector = self._placement.reserve(SECTOR)
 
     def put(self, file_sectors: dict[str, int]) -> None:
-        """Put the directories into the layout; `file_sectors` says where the data of the files start, by path."""
+        """Put the directories into the placement; `file_sectors` says where the data of the files start, by path."""
         for directory in self._all:
             data = _fill_sectors(self._records(directory, file_sectors))
-            self._layout.put_bytes(directory.sector, data, f"directory /{directory.path}")
+            self._placement.put_bytes(directory.sector, data, f"directory /{directory.path}")
         if self._area.sectors:
-            self._layout.put_bytes(self._area_sector, self._area.pack(), "continuation area")
+            self._placement.put_bytes(self._area_sector, self._area.pack(), "continuation area")
 
     def _records(self, directory: PlannedDirectory, file_sectors: dict[str, int]) -> list[bytes]:
         above = self._all[directory.parent - 1]
