@@ -54,9 +54,11 @@ def _run(ledger: Ledger) -> int:
         status = commands.main(prog_name="imagekit", standalone_mode=False)
         sys.stdout.flush()
     except ImagekitError as error:
-        _say(f"imagekit: {error}")
+        from imagekit.cli.things import named  # noqa: PLC0415 - loaded already by then
+
+        _say(named(f"imagekit: {error}"))
         if error.hint:
-            _say(f"  hint: {error.hint}")
+            _say(named(f"  hint: {error.hint}"))
         _end_outputs(ledger)
     except BrokenPipeError:  # whoever read it has seen enough
         pass

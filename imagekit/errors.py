@@ -10,10 +10,56 @@ Anything else that escapes is a defect of imagekit.
 """
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum, auto
 from typing import Self
 
 _MOST_AT_A_GLANCE = 20
 """Lines of a list whose head is still seen above it."""
+
+
+class Thing(StrEnum):
+    """What may be asked for, as messages name it: «root_size» to whoever calls functions.
+
+    The command line puts its options in the place of these names (`cli/things.py`).
+    """
+
+    @staticmethod
+    def _generate_next_value_(name: str, _start: int, _count: int, _last: list[str]) -> str:
+        return f"«{name.lower()}»"
+
+    ACCEL = auto()
+    ANSWERS = auto()
+    AS = auto()
+    BIND = auto()
+    BOOT = auto()
+    BOOTFILE = auto()
+    COMPLETE = auto()
+    CONSOLE = auto()
+    FIT = auto()
+    LAYOUT = auto()
+    MAC = auto()
+    MEMORY = auto()
+    MODULE = auto()
+    NO_COMPRESS = auto()
+    NO_WAIT = auto()
+    OUTPUT = auto()
+    PLATFORM = auto()
+    PORT = auto()
+    PROPERTIES = auto()
+    PROTO = auto()
+    REMOVE = auto()
+    REPLACE = auto()
+    ROOT = auto()
+    ROOT_PASSWORD = auto()
+    ROOT_SIZE = auto()
+    SIZE = auto()
+    STAMP = auto()
+    STRICT = auto()
+    UEFI = auto()
+    UNSHIPPED = auto()
+    URL = auto()
+    USR_SIZE = auto()
+    VERBOSE = auto()
 
 
 class ImagekitError(Exception):

@@ -4,6 +4,7 @@ import sys
 import tarfile
 
 from imagekit.cli import LazyGroup
+from imagekit.errors import Thing
 from imagekit.files.output import Outputs
 from imagekit.formats.compressed import zip_file
 from imagekit.serve.handler import Handler
@@ -36,5 +37,5 @@ _ = (Outputs.clear, Outputs.remove)
 # zipfile reads through this.
 _ = (zip_file._Reader.readable, zip_file._Reader.seek, zip_file._Reader.seekable, zip_file._Reader.tell)
 
-# Python calls it.
-_ = sys.unraisablehook
+# Python calls these.
+_ = (sys.unraisablehook, Thing._generate_next_value_)

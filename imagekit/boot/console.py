@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from typing import Self
 
-from imagekit.errors import InputError, nearest
+from imagekit.errors import InputError, Thing, nearest
 
 SERIAL_PORTS = ("ttya", "ttyb", "ttyc", "ttyd")
 DEVICES = ("text", *SERIAL_PORTS)
@@ -33,7 +33,9 @@ class Console:
         if not colon:
             return cls(device)
         if device == "text":
-            raise InputError(f"{text!r}: the text console has no speed", hint="write -c text, or name a serial port")
+            raise InputError(
+                f"{text!r}: the text console has no speed", hint=f"write {Thing.CONSOLE} text, or name a serial port"
+            )
         if speed not in map(str, BAUD_RATES):
             rates = ", ".join(map(str, BAUD_RATES))
             raise InputError(f"{speed!r} is no speed of a serial port", hint=f"use one of {rates}")

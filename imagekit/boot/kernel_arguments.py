@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from imagekit.boot.console import BAUD_RATES, SERIAL_PORTS, Console
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_.-]{0,62}")
 """The kernel leaves longer ones out (illumos fakebop.c)."""
@@ -125,16 +125,21 @@ def disagreements(properties: Mapping[str, str], console: Console) -> list[str]:
     found = []
     device = properties.get("console", console.device)
     if device != console.device:
-        found.append(f"-B console={quoted(device)}, but -c chooses {console.device}: loader and kernel will differ")
+        found.append(
+            f"{Thing.PROPERTIES} console={quoted(device)}, but {Thing.CONSOLE} chooses {console.device}: "
+            "loader and kernel will differ"
+        )
     for port in SERIAL_PORTS:
         mode = properties.get(f"{port}-mode")
         if mode is None:
             continue
-        found += mode_problems(f"-B {port}-mode={quoted(mode)}", mode, port, Console(console.device, console.baud))
+        found += mode_problems(
+            f"{Thing.PROPERTIES} {port}-mode={quoted(mode)}", mode, port, Console(console.device, console.baud)
+        )
         if port != device:
-            found.append(f"-B {port}-mode={quoted(mode)} changes nothing: the console is {device}")
+            found.append(f"{Thing.PROPERTIES} {port}-mode={quoted(mode)} changes nothing: the console is {device}")
     if "root_shadow" in properties:
-        found += shadow_problem("-B root_shadow", properties["root_shadow"])
+        found += shadow_problem(f"{Thing.PROPERTIES} root_shadow", properties["root_shadow"])
     return found
 
 
@@ -144,7 +149,9 @@ def mode_problems(what: str, mode: str, port: str, console: Console) -> list[str
     if match is None or int(match["baud"]) not in BAUD_RATES:
         return [f"{what} is no mode of a serial port; the usual one is 115200,8,n,1,-"]
     if port == console.device and int(match["baud"]) != console.baud:
-        return [f"{what}, but -c {console} means {console.baud}: one of loader and kernel will be unreadable"]
+        return [
+            f"{what}, but {Thing.CONSOLE} {console} means {console.baud}: one of loader and kernel will be unreadable"
+        ]
     return []
 
 

@@ -6,6 +6,7 @@ from imagekit.boot.console import SERIAL_PORTS, Console, device_names
 from imagekit.boot.kernel_arguments import mode_problems, shadow_problem
 from imagekit.boot.loader_reading import LoaderReading, Setting
 from imagekit.boot.places import DEFAULTS, PLATFORM, PLATFORM_KERNEL
+from imagekit.errors import Thing
 
 KERNEL_ENDING = f"/{PLATFORM}/{PLATFORM_KERNEL}"
 """How a kernel's path must end: the kernel looks for its modules beside it, by this very path."""
@@ -21,7 +22,8 @@ def loader_warnings(reading: LoaderReading, console: Console) -> Iterator[str]:
         setting = given["os_console"]
         device = device_names(setting.value)[0]
         if device != console.device:
-            yield f"{_told(given, 'os_console')}, but -c chooses {console.device}: that console will stay silent"
+            told = _told(given, "os_console")
+            yield f"{told}, but {Thing.CONSOLE} chooses {console.device}: that console will stay silent"
     if "console" in given and device not in device_names(given["console"].value):
         yield f"{_told(given, 'console')} lacks {device}, the console of the kernel"
     for port in SERIAL_PORTS:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.content import Bytes, Content, DiskFile
-from imagekit.errors import InputError, Problems
+from imagekit.errors import InputError, Problems, Thing
 
 RESERVED = ("ramdisk", "boot_archive")
 """Names of the boot archive's own module."""
@@ -70,7 +70,7 @@ def read_modules(requests: Iterable[ModuleRequest]) -> tuple[Module, ...]:
         InputError,
         "these cannot be boot modules",
         alone="",
-        hint="write --module FILE[:NAME]; NAME is the file's path in /system/boot, such as etc/system",
+        hint=f"write {Thing.MODULE} FILE[:NAME]; NAME is the file's path in /system/boot, such as etc/system",
     )
     return tuple(modules)
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from construct import Bytes, Const, Int8ul, Int16ul, Int64ul, Padding, Struct
 
 from imagekit.content import Content
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 
 SECTOR = 512
 STAGE2_LIMIT = 1 << 20
@@ -40,7 +40,9 @@ MULTIBOOT_SCAN = 32 * 1024
 _ROOT_LBA_OFFSET = 24
 """bss_end_addr and entry_addr of the header together: a 64 bit LBA (little-endian)."""
 
-_CURE = "take pmbr, gptzfsboot and isoboot from a build's proto.boot or proto, or name a folder of them with --boot"
+_CURE = (
+    f"take pmbr, gptzfsboot and isoboot from a build's proto.boot or proto, or name a folder of them with {Thing.BOOT}"
+)
 
 
 @dataclass(frozen=True, slots=True)

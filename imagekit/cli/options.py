@@ -13,6 +13,7 @@ import click
 from imagekit.boot.console import DEVICES, Console
 from imagekit.boot.modules import ModuleRequest
 from imagekit.cli import terminal
+from imagekit.cli.things import named
 from imagekit.clock import Stamp
 from imagekit.errors import ImagekitError, InputError, OutputError
 from imagekit.progress import Show
@@ -41,7 +42,7 @@ def each(convert: Callable[[str], T]) -> Callable[[click.Context, click.Paramete
             return tuple(convert(value) for value in values)
         except ImagekitError as error:
             hint = f" ({error.hint})" if error.hint else ""
-            raise click.BadParameter(f"{error}{hint}") from None
+            raise click.BadParameter(named(f"{error}{hint}")) from None
 
     return callback
 
@@ -215,7 +216,7 @@ as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON for s
 def warn(messages: Iterable[str]) -> None:
     """Print warnings on standard error."""
     for message in messages:
-        click.echo(f"imagekit: warning: {message}", err=True)
+        click.echo(named(f"imagekit: warning: {message}"), err=True)
 
 
 def note(message: str) -> None:
@@ -278,7 +279,7 @@ def carry_out(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
         plan.rehearse(rehearsal)
         rehearsal.check_space()
     if dry_run and as_json:
-        print_json(plan.data())
+        print_json(_named(plan.data()))
         return
     if dry_run:
         print_lines(plan.lines())
@@ -287,6 +288,16 @@ def carry_out(plan: Plan, *, dry_run: bool, as_json: bool) -> None:
     late = [warning for product in products for warning in product.warnings]
     warn(late)
     if as_json:
-        print_json({"products": [product.data() for product in products], "warnings": [*plan.warnings, *late]})
+        print_json(
+            {
+                "products": [product.data() for product in products],
+                "warnings": list(map(named, [*plan.warnings, *late])),
+            }
+        )
     else:
         print_lines(product.line() for product in products)
+
+
+def _named(data: dict[str, object]) -> dict[str, object]:
+    warnings = data.get("warnings")
+    return {**data, "warnings": list(map(named, warnings))} if isinstance(warnings, list) else data

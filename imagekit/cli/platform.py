@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from imagekit.cli import options, terminal
+from imagekit.cli.things import named
 from imagekit.clock import Stamp
 from imagekit.progress import unsaid
 
@@ -84,5 +85,5 @@ def command(
         config=config,
         level=level,
     )
-    with build_log.BuildLog(keeps=not dry_run, tell=unsaid if dry_run else terminal.write) as log:
+    with build_log.BuildLog(keeps=not dry_run, tell=unsaid if dry_run else terminal.write, named=named) as log:
         options.carry_out(plan.plan(asked, log), dry_run=dry_run, as_json=as_json)

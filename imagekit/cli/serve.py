@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from imagekit.cli import options
+from imagekit.cli.things import named
 
 
 @click.command("serve")
@@ -25,4 +26,4 @@ def command(folder: Path, bind: str, port: int) -> None:
     """
     from imagekit import serve  # noqa: PLC0415 - keeps --help quick
 
-    serve.serve(folder, bind, port, click.echo, options.note)
+    serve.serve(folder, bind, port, lambda line: click.echo(named(line)), options.note)

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from imagekit.cli import options, terminal
+from imagekit.cli.things import named
 
 
 @click.command("verify")
@@ -64,7 +65,7 @@ def command(
     if as_json:
         options.print_json(report.document(found, done))
     else:
-        options.print_lines(report.lines(found, verbose=verbose, unshipped=unshipped), err=content)
+        options.print_lines(map(named, report.lines(found, verbose=verbose, unshipped=unshipped)), err=content)
         options.print_lines(map(str, done or ()))
     if not found.is_good:
         ctx.exit(1)

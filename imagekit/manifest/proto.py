@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from imagekit.errors import InputError, nearest
+from imagekit.errors import InputError, Thing, nearest
 
 MOST_LINKS = 40
 """Symbolic links that are followed in one path before it counts as a circle (Linux' and illumos' own order)."""
@@ -107,7 +107,7 @@ class ProtoPath:
         """Raise InputError when one is not a folder that can be read, or none is given."""
         self.protos = [Proto(root) for root in roots]
         if not self.protos:
-            raise InputError("no proto area was given", hint="name one with -p")
+            raise InputError("no proto area was given", hint=f"name one with {Thing.PROTO}")
 
     def places(self) -> str:
         """Return where they lie, for messages."""

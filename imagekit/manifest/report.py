@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 
+from imagekit.errors import Thing
 from imagekit.manifest.findings import Finding, as_document, count_line, in_order
 from imagekit.manifest.sums import Sum, sums
 from imagekit.manifest.verify import Verification
@@ -30,7 +31,7 @@ def lines(found: Verification, *, verbose: bool = False, unshipped: bool = False
     if unshipped:
         yield from (f"{path}: no manifest ships it" for path in found.unshipped)
     entries, files, stray = len(found.tree) - 1, len(found.suppliers), len(found.unshipped)
-    hint = "" if unshipped or not stray else " (--unshipped lists them)"
+    hint = "" if unshipped or not stray else f" ({Thing.UNSHIPPED} lists them)"
     yield f"{entries:,} entries, files found: {files:,}, files that no manifest ships: {stray:,}{hint}"
     verdict = count_line(found.findings)
     if not found.is_good:
@@ -47,7 +48,9 @@ def short(findings: Sequence[Finding]) -> Iterator[str]:
         if finding.severity == "warning":
             warnings.setdefault(finding.code, []).append(finding)
     for code, same in warnings.items():
-        yield str(same[0]) + (f" (and {len(same) - 1:,} more of {code}; -v lists all)" if len(same) > 1 else "")
+        yield str(same[0]) + (
+            f" (and {len(same) - 1:,} more of {code}; {Thing.VERBOSE} lists all)" if len(same) > 1 else ""
+        )
 
 
 def known_count(count: int) -> str:

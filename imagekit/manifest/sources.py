@@ -5,7 +5,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 from imagekit.manifest.grammar import Directive, Parsed, parse, refuse_bad_lines
 
 STANDARD_INPUT = Path("-")
@@ -133,4 +133,6 @@ def workspace_protos(root: Path) -> list[Path]:
     """Return where a smartos-live workspace has its proto area."""
     if (root / "proto").is_dir():
         return [root / "proto"]
-    raise _not_here(root, "no proto area was given, and no proto is here", "name one with -p", "gmake world")
+    raise _not_here(
+        root, "no proto area was given, and no proto is here", f"name one with {Thing.PROTO}", "gmake world"
+    )

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 from imagekit.manifest.accounts import read_accounts, smartos_accounts
 from imagekit.manifest.findings import Finding, at, compared, in_order, is_below, is_fatal, without_allowed
 from imagekit.manifest.grammar import Directive
@@ -113,8 +113,10 @@ def _prefixes(complete: Sequence[str], protos: ProtoPath) -> tuple[str, ...]:
     for prefix in prefixes:
         if prefix and protos.lookup(prefix) is None:
             near = protos.nearest(prefix)
-            hint = f"did you mean {near}?" if near else "--complete takes a path of the image, such as usr/vm"
-            raise InputError(f"nothing is at {prefix} in {protos.places()}", where=f"--complete {prefix}", hint=hint)
+            hint = f"did you mean {near}?" if near else f"{Thing.COMPLETE} takes a path of the image, such as usr/vm"
+            raise InputError(
+                f"nothing is at {prefix} in {protos.places()}", where=f"{Thing.COMPLETE} {prefix}", hint=hint
+            )
     return prefixes
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from imagekit.boot.places import BIOS_LOADER, BOOT, EFIBOOT, LOADER, PLATFORM, PLATFORM_KERNEL, PMBR, PXEBOOT, STAGE2
-from imagekit.errors import InputError, listed
+from imagekit.errors import InputError, Thing, listed
 from imagekit.media.parts import part_of
 from imagekit.platform.layout import BOOT_ARCHIVE
 from imagekit.tree import Directory, Tree
@@ -44,7 +44,7 @@ def find_platform(tree: Tree, path: Path) -> FoundPlatform:
         raise InputError(
             f"more than one platform is in it, and no {LATEST}:{listed(platforms)}",
             where=str(path),
-            hint=f"name one: --platform {path}{separator}{platforms[-1]}",
+            hint=f"name one: {Thing.PLATFORM} {path}{separator}{platforms[-1]}",
         )
     if platforms:
         return _found(path, platforms[0])
@@ -88,7 +88,7 @@ def loaders(tree: Tree) -> list[str]:
 
 def boot_files(tree: Tree, path: Path) -> tuple[Tree, list[str]]:
     """Return boot files, as they lie at the top of a medium, and warnings; raise InputError when there are none."""
-    hint = "--boot names a folder like a build's proto.boot, with boot/loader64.efi, boot/pmbr and so on"
+    hint = f"{Thing.BOOT} names a folder like a build's proto.boot, with boot/loader64.efi, boot/pmbr and so on"
     if not isinstance(tree.get(BOOT), Directory):
         if "loader64.efi" not in tree and "loader" not in tree:
             raise InputError("no boot files in it: neither boot/ nor loader64.efi", where=str(path), hint=hint)

@@ -12,7 +12,7 @@ from imagekit.boot.modules import Module
 from imagekit.boot.places import BOOTFS, CDBOOT, EFIBOOT, ISOBOOT, LOADER, PMBR
 from imagekit.clock import derived_uuid
 from imagekit.content import Composite
-from imagekit.errors import PlanError
+from imagekit.errors import PlanError, Thing
 from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import fat, gpt
@@ -147,5 +147,5 @@ def _check_modules(volume: iso9660.IsoPlan, modules: Sequence[Module]) -> None:
                     raise PlanError(
                         f"a boot module that would not be loaded from a disc: {volume.unseen[place]}",
                         where=module.content.origin,
-                        hint="give it a shorter name: --module FILE:NAME; 172 bytes will do, 177 with .hash",
+                        hint=f"give it a shorter name: {Thing.MODULE} FILE:NAME; 172 bytes will do, 177 with .hash",
                     )

@@ -11,7 +11,7 @@ from pathlib import Path
 from imagekit.boot.places import CDBOOT, ISOBOOT, LOADER, PLATFORM, PMBR, STAGE2
 from imagekit.clock import Stamp
 from imagekit.content import Content, DiskFile
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 from imagekit.formats import folder
 from imagekit.media.finding import boot_files, find_platform, loaders
 from imagekit.media.parts import part_of
@@ -63,7 +63,7 @@ class Sources:
         raise InputError(
             f"no file {path} among the boot files, and the medium would not boot without it",
             where=self.boot_origin,
-            hint="name a folder like a build's proto.boot with --boot",
+            hint=f"name a folder like a build's proto.boot with {Thing.BOOT}",
         )
 
 
@@ -115,22 +115,23 @@ class _Named:
 
 def _named_platform(request: SourceRequest) -> _Named:
     if request.platform is not None:
-        return _open(request.platform, "--platform")
+        return _open(request.platform, Thing.PLATFORM)
     path = request.root / "output/platform-latest"
     if path.exists():
-        return _open(path, "--platform")
+        return _open(path, Thing.PLATFORM)
     root = Path.cwd() if request.root == Path() else request.root
     if any((root / name).exists() for name in _CHECKOUT):
         raise InputError(
             "this smartos-live checkout is not built yet: it has no output/platform-latest",
             where=str(root),
             hint="run `./configure`, `gmake world` and `gmake live` (or `imagekit platform`) first, "
-            "or name a platform that you have with --platform",
+            f"or name a platform that you have with {Thing.PLATFORM}",
         )
     raise InputError(
         "no platform here: it should be at output/platform-latest",
         where=str(root),
-        hint="run inside a smartos-live workspace after a build, name one with -r, or give --platform and --boot",
+        hint=f"run inside a smartos-live workspace after a build, name one with {Thing.ROOT}, "
+        f"or give {Thing.PLATFORM} and {Thing.BOOT}",
     )
 
 
@@ -138,7 +139,7 @@ def _named_boot(request: SourceRequest, platform: _Named) -> _Named | None:
     """Return what --boot names, else what --platform names when boot files are in it, or None."""
     if request.boot is None:
         return platform if request.platform is not None and loaders(platform.tree) else None
-    return platform if request.boot == request.platform else _open(request.boot, "--boot")
+    return platform if request.boot == request.platform else _open(request.boot, Thing.BOOT)
 
 
 def _workspace_boot(request: SourceRequest) -> _Named:
@@ -147,9 +148,9 @@ def _workspace_boot(request: SourceRequest) -> _Named:
         raise InputError(
             "no boot files here: they should be in proto.boot",
             where=str(Path.cwd() if request.root == Path() else request.root),
-            hint="run `gmake boot` or `imagekit boot` in the workspace, or name a folder with --boot",
+            hint=f"run `gmake boot` or `imagekit boot` in the workspace, or name a folder with {Thing.BOOT}",
         )
-    return _open(path, "--boot")
+    return _open(path, Thing.BOOT)
 
 
 def _proto_beside(path: Path) -> Path | None:

@@ -13,7 +13,7 @@ from imagekit.boot.places import LOADER, PMBR, READ_BY_LOADER, STAGE2
 from imagekit.boot.sectors import SECTOR, STAGE2_LIMIT, BootPrograms, read_boot_programs
 from imagekit.clock import derived_uuid
 from imagekit.content import Bytes, Composite
-from imagekit.errors import InputError, PlanError
+from imagekit.errors import InputError, PlanError, Thing
 from imagekit.files.output import Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.formats import fat, gpt, gzip
@@ -179,9 +179,9 @@ def plan(request: UsbRequest) -> Plan:
         raise InputError(f"partition.map goes there, beside the image: {output}", hint="give the image another name")
     if not request.compress and output.suffix == ".gz":
         raise InputError(
-            "the name ends in .gz, and --no-compress writes the image as it is",
+            f"the name ends in .gz, and {Thing.NO_COMPRESS} writes the image as it is",
             where=str(output),
-            hint=f"name it {output.stem}, or leave --no-compress out",
+            hint=f"name it {output.stem}, or leave {Thing.NO_COMPRESS} out",
         )
     warnings = [*medium.warnings]
     if request.compress and output.suffix != ".gz":
@@ -212,7 +212,7 @@ def _size(wanted: int | None, tree: Tree) -> int:
     if wanted < smallest:
         raise PlanError(
             f"the platform does not fit: an image of {smallest:,} bytes would do, {wanted:,} are given",
-            hint=f"give --size auto, or --size {smallest} or more",
+            hint=f"give {Thing.SIZE} auto, or {Thing.SIZE} {smallest} or more",
         )
     return wanted
 

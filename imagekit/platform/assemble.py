@@ -91,7 +91,7 @@ class Plan:
         """Carry the plan out; return the summaries of the boot archive and the tarball."""
         products = _assemble(self, show)
         self.log.lines(product.line() for product in products)
-        self.log.lines(f"warning: {warning}" for product in products for warning in product.warnings)
+        self.log.messages(f"warning: {warning}" for product in products for warning in product.warnings)
         return products
 
 

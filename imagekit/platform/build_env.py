@@ -5,7 +5,7 @@ import re
 import shlex
 from pathlib import Path
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 from imagekit.marks import refuse_marks
 
 NAME = "build.env"
@@ -34,7 +34,7 @@ def platform_password(root: Path) -> str | None:
         raise InputError(
             f"make and the shell would not take {_PASSWORD} for what it says",
             where=where,
-            hint="put it in single quotes there, a $ as $$; or give --root-password",
+            hint=f"put it in single quotes there, a $ as $$; or give {Thing.ROOT_PASSWORD}",
         )
     return shlex.split(word.replace("\0", "$"))[0]
 

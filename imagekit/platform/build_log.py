@@ -2,7 +2,7 @@
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,12 +20,13 @@ class BuildLog:
     """A log that is complete however the `with` block ends; its file is there as soon as the build stamp is known.
 
     Unless it `keeps` a file, there is none; that a log cannot be written stops no build.  `tell` gets the texts for a
-    terminal: of each step two, of which the second goes over the first.
+    terminal: of each step two, of which the second goes over the first.  `named` puts names of options into messages.
     """
 
-    def __init__(self, *, keeps: bool = True, tell: Say = unsaid) -> None:
+    def __init__(self, *, keeps: bool = True, tell: Say = unsaid, named: Callable[[str], str] = str) -> None:
         self._keeps = keeps
         self._tell = tell
+        self._named = named
         self._file: TextIO | None = None
         self._early: list[str] = []
 
@@ -41,6 +42,10 @@ class BuildLog:
             return [f"{path}: no log of this build: {error.strerror}"]
         self.lines(self._early)
         return []
+
+    def messages(self, texts: Iterable[str]) -> None:
+        """Write lines that may name things."""
+        self.lines(map(self._named, texts))
 
     def lines(self, texts: Iterable[str]) -> None:
         """Write lines, each with the time of day."""
@@ -78,7 +83,7 @@ class BuildLog:
         if kind is None:
             self.lines(["the build is complete"])
         elif isinstance(error, ImagekitError):
-            self.lines(["the build failed:", str(error), *([f"hint: {error.hint}"] if error.hint else [])])
+            self.messages(["the build failed:", str(error), *([f"hint: {error.hint}"] if error.hint else [])])
         else:
             self.lines([f"the build was ended: {kind.__name__} {error or ''}".rstrip()])
         if self._file is not None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from imagekit.content import Bytes, Content
+from imagekit.errors import Thing
 from imagekit.formats import ufs
 from imagekit.platform.fixups import empty_files, lay_below_usr, split_usr
 from imagekit.platform.shipped import PATH as SHIPPED_PATH
@@ -95,12 +96,12 @@ def _usr_archive(content: Content, time: int) -> File:
 def _plan_root(tree: Tree, sizes: Sizes, time: int, *, later: str = "") -> ufs.Plan:
     """Plan the file system of /; `later` says what is not in it yet, should it not fit."""
     plan = partial(ufs.plan, tree, time=time, bytes_per_inode=ROOT_BYTES_PER_INODE, last=USR_ARCHIVE)
-    return _fitting(plan, sizes.root, fit=sizes.fit, name="/", option="--root-size", later=later)
+    return _fitting(plan, sizes.root, fit=sizes.fit, name="/", option=Thing.ROOT_SIZE, later=later)
 
 
 def _plan_usr(tree: Tree, sizes: Sizes, time: int) -> ufs.Plan:
     plan = partial(ufs.plan, tree, time=time, bytes_per_inode=USR_BYTES_PER_INODE, mount="usr")
-    return _fitting(plan, sizes.usr, fit=sizes.fit, name="/usr", option="--usr-size")
+    return _fitting(plan, sizes.usr, fit=sizes.fit, name="/usr", option=Thing.USR_SIZE)
 
 
 def _fitting(
@@ -112,5 +113,5 @@ def _fitting(
     except ufs.ImageTooSmallError as error:
         if fit:
             return plan(error.needed * 1024)
-        hint = f"give {option} {error.needed} (KiB) or more{later}, or --fit to let it grow"
+        hint = f"give {option} {error.needed} (KiB) or more{later}, or {Thing.FIT} to let it grow"
         raise error.at(name, hint=hint) from None

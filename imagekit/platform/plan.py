@@ -7,7 +7,7 @@ from dataclasses import replace
 from imagekit import __version__
 from imagekit.clock import build_time
 from imagekit.content import Bytes, DiskFile
-from imagekit.errors import InputError, listed
+from imagekit.errors import InputError, Thing, listed
 from imagekit.files.kept import others_in
 from imagekit.manifest.accounts import read_accounts
 from imagekit.manifest.findings import Finding, grouped, without_fatal
@@ -43,7 +43,7 @@ def plan(request: PlatformRequest, log: BuildLog | None = None) -> Plan:
     log.lines(f"{name}: {value}" for name, value in _described(inputs))
     with log.step("Planning the platform"):
         made = _plan(request, inputs, log)
-    log.lines(f"warning: {warning}" for warning in made.warnings)
+    log.messages(f"warning: {warning}" for warning in made.warnings)
     return replace(made, warnings=(*log_warnings, *made.warnings))
 
 
@@ -81,7 +81,7 @@ def _plan(request: PlatformRequest, inputs: Inputs, log: BuildLog) -> Plan:
     every += others_in(inputs.output / inputs.name("platform"), PLATFORM_FILES, "stays")
     every += growth("/usr", images.usr, sizes.usr)
     if request.strict and images.warnings:
-        raise InputError(f"with --strict these are errors:{listed(images.warnings)}")
+        raise InputError(f"with {Thing.STRICT} these are errors:{listed(images.warnings)}")
     return Plan(
         inputs=inputs,
         time=time,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from imagekit.clock import Stamp, undated
 from imagekit.config import NAME, Config, read_config
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 from imagekit.formats.gzip import Level
 from imagekit.manifest.proto import ProtoPath
 from imagekit.manifest.sources import MANIFESTS, outdated, workspace_manifests, workspace_protos
@@ -119,7 +119,7 @@ def find_stamp(protos: Sequence[Path]) -> tuple[Stamp, list[str]]:
         raise InputError(
             "no build stamp: no proto area has a file buildstamp",
             where=", ".join(map(str, protos)),
-            hint="give one: --stamp 20261122T000000Z, or BUILDSTAMP in the environment",
+            hint=f"give one: {Thing.STAMP} 20261122T000000Z, or BUILDSTAMP in the environment",
         )
     if stamp is None:
         try:
@@ -128,7 +128,7 @@ def find_stamp(protos: Sequence[Path]) -> tuple[Stamp, list[str]]:
             raise error.at("BUILDSTAMP in the environment") from None
     if wanted not in {"", stamp.text}:
         return stamp, [
-            f"BUILDSTAMP is {wanted}, but the proto area was built as {stamp.text}, so that stands; else --stamp"
+            f"BUILDSTAMP is {wanted}, but the proto area was built as {stamp.text}, so that stands; else {Thing.STAMP}"
         ]
     return stamp, []
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagekit.errors import ImagekitError, InputError
+from imagekit.errors import ImagekitError, InputError, Thing
 from imagekit.interrupts import held
 from imagekit.media.pxe.texts import MENU
 from imagekit.progress import Say, Show, unsaid, unseen
@@ -110,9 +110,13 @@ def _check(request: RunRequest) -> None:
     if request.firmware == "uefi" and ovmf() is None:
         raise InputError("OVMF, the UEFI firmware for QEMU, is not installed", hint="apt-get install ovmf")
     if request.accelerator == "kvm" and not os.access(_KVM, os.R_OK | os.W_OK):
-        raise InputError(f"{_KVM} is missing, or this user may not write to it", hint="--accel tcg works everywhere")
+        raise InputError(
+            f"{_KVM} is missing, or this user may not write to it", hint=f"{Thing.ACCEL} tcg works everywhere"
+        )
     if request.memory is not None and request.memory < _LEAST_MEMORY:
-        raise InputError(f"a machine of {request.memory:,} bytes of memory boots nothing", hint="--memory 64M or more")
+        raise InputError(
+            f"a machine of {request.memory:,} bytes of memory boots nothing", hint=f"{Thing.MEMORY} 64M or more"
+        )
 
 
 @contextlib.contextmanager
@@ -137,11 +141,13 @@ def _machine(request: RunRequest, subject: Subject, chosen: str, url: str, say: 
     attach = request.attach or subject.kind
     if not attach:
         raise InputError(
-            "neither a disk with a GPT nor an ISO image", where=str(request.path), hint="say what it is: --as usb"
+            "neither a disk with a GPT nor an ISO image",
+            where=str(request.path),
+            hint=f"say what it is: {Thing.AS} usb",
         )
     if (attach == "pxe") != (subject.kind == "pxe"):
         wanted = "a folder" if attach == "pxe" else "an image"
-        raise InputError(f"--as {attach} needs {wanted}", where=str(request.path))
+        raise InputError(f"{Thing.AS} {attach} needs {wanted}", where=str(request.path))
     display, ports, monitor = _shown(request, chosen)
     if attach == "pxe" and request.firmware == "bios" and chosen == "ttya":
         # iPXE's menus are on the text screen only; so SeaBIOS repeats that on the first serial port.
@@ -192,7 +198,7 @@ def _network(request: RunRequest, subject: Subject, url: str) -> Network:
         raise InputError(
             f"no {bootfile} in it: not a PXE directory",
             where=str(request.path),
-            hint=f"name one with --bootfile: {', '.join(scripts)}" if scripts else "imagekit pxe makes one",
+            hint=f"name one with {Thing.BOOTFILE}: {', '.join(scripts)}" if scripts else "imagekit pxe makes one",
         )
     return Network(subject.path, f"{url}{bootfile}")
 
@@ -267,8 +273,8 @@ _HINTS = {
     "romfile": "apt-get install ipxe-qemu (Debian, Ubuntu)",
     "module ui": "apt-get install qemu-system-gui (Debian, Ubuntu), or use a serial console",
     "initialization failed": "QEMU found no display to open a window on; use a serial console",
-    "kvm": "--accel tcg works everywhere",
-    "allocate memory": "give the machine less: --memory 1G",
+    "kvm": f"{Thing.ACCEL} tcg works everywhere",
+    "allocate memory": f"give the machine less: {Thing.MEMORY} 1G",
     "no space left": "set TMPDIR to a folder with more space",
 }
 

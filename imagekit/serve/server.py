@@ -12,7 +12,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 from imagekit.media.pxe.texts import MENU
 from imagekit.progress import Say, unsaid
 from imagekit.serve.handler import Handler
@@ -48,7 +48,8 @@ class Server(socketserver.ThreadingMixIn, socketserver.TCPServer):
             super().__init__(address, partial(Handler, jail=Jail(folder.absolute()), say=say))
         except OSError as error:
             raise InputError(
-                f"cannot listen on {bind} port {port}: {error.strerror}", hint="--port 0 takes any port that is free"
+                f"cannot listen on {bind} port {port}: {error.strerror}",
+                hint=f"{Thing.PORT} 0 takes any port that is free",
             ) from error
 
     @property
@@ -122,7 +123,7 @@ def advice(server: Server, folder: Path) -> Iterator[str]:
     outside = _own_address() if address.is_unspecified else server.host
     yield f"{server.url(outside)}  serves {folder}; Ctrl-C ends it"
     if address.is_loopback:
-        yield "  only this computer can reach it; for others: --bind ADDRESS, or 0.0.0.0"
+        yield f"  only this computer can reach it; for others: {Thing.BIND} ADDRESS, or 0.0.0.0"
     scripts = sorted(path.name for path in folder.glob("*.ipxe") if not path.name.startswith("."))
     if not scripts:
         return

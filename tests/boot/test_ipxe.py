@@ -493,10 +493,10 @@ class TestDisagreements:
     @pytest.mark.parametrize(
         ("given", "warning"),
         [
-            ({"console": "ttya"}, "-B console=ttya, but -c chooses ttyb"),
-            ({"ttya-mode": MODE}, "-B ttya-mode=.* changes nothing: the console is ttyb"),
-            ({"ttyb-mode": "9600,8,n,1,-"}, "-B ttyb-mode=.*, but -c ttyb means 115200"),
-            ({"ttyb-mode": "115200"}, "-B ttyb-mode=115200 is no mode of a serial port"),
+            ({"console": "ttya"}, "«properties» console=ttya, but «console» chooses ttyb"),
+            ({"ttya-mode": MODE}, "«properties» ttya-mode=.* changes nothing: the console is ttyb"),
+            ({"ttyb-mode": "9600,8,n,1,-"}, "«properties» ttyb-mode=.*, but «console» ttyb means 115200"),
+            ({"ttyb-mode": "115200"}, "«properties» ttyb-mode=115200 is no mode of a serial port"),
             ({"ttyb-mode": "115201,8,n,1,-"}, "is no mode of a serial port"),
         ],
     )
@@ -510,7 +510,7 @@ class TestDisagreements:
 
     def test_a_password_instead_of_its_hash(self):
         (line,) = disagreements({"root_shadow": "secret"}, Console())
-        assert line.startswith("-B root_shadow is no hash of a password")
+        assert line.startswith("«properties» root_shadow is no hash of a password")
         assert disagreements({"root_shadow": SHADOW}, Console()) == []
 
 

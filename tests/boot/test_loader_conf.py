@@ -98,7 +98,7 @@ def test_unquoted_values():
         'my_driver_flags="name=/kernel/drv/my.conf"\nos_console="ttyc"\n'
     )
     (warning,) = warnings_of(text)
-    assert warning.startswith(f'{LOCAL}:5: os_console="ttyc", but -c chooses ttyb')
+    assert warning.startswith(f'{LOCAL}:5: os_console="ttyc", but «console» chooses ttyb')
     assert warnings_of("autoboot_delay=-1\n") == []
     assert warnings_of("a=:b\n") == []
 
@@ -188,8 +188,8 @@ def test_files_that_name_each_other():
     ("text", "console", "expected"),
     [
         ('os_console="ttyb,text"\n', "ttyb", []),
-        ('os_console="ttya,text"\n', "ttyb", ['os_console="ttya,text", but -c chooses ttyb']),
-        ('os_console="text ttyb"\n', "ttyb", ['os_console="text ttyb", but -c chooses ttyb']),
+        ('os_console="ttya,text"\n', "ttyb", ['os_console="ttya,text", but «console» chooses ttyb']),
+        ('os_console="text ttyb"\n', "ttyb", ['os_console="text ttyb", but «console» chooses ttyb']),
         ('os_console="ttya,text"\nconsole="text, ttyb"\n', "ttya", ['console="text, ttyb" lacks ttya']),
         ('console="text ttyb"\n', "ttyb", []),
         ("x_load='YES'\n", "ttyb", ["in single quotes the loader does not know YES"]),

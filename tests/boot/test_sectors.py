@@ -80,4 +80,4 @@ def test_what_is_no_boot_program_is_refused(change, where, says):
         programs(**change)
     assert caught.value.where == where
     assert says in caught.value.what
-    assert "--boot" in caught.value.hint
+    assert "«boot»" in caught.value.hint

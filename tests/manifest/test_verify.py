@@ -198,9 +198,9 @@ def test_unshipped_files(proto: Path):
         ["usr/bin/stray"],
         ("top", "usr/bin/lost", "usr/bin/stray-2", "usr/binary"),
     )
-    with pytest.raises(InputError, match=f"--complete usr/bni: nothing is at usr/bni in {proto}"):
+    with pytest.raises(InputError, match=f"«complete» usr/bni: nothing is at usr/bni in {proto}"):
         check(MANIFEST, proto, complete=("usr/bni",))
-    for slip, hint in (("urs/bni", "did you mean usr/bin?"), ("usr/xyz", "--complete takes a path of the image")):
+    for slip, hint in (("urs/bni", "did you mean usr/bin?"), ("usr/xyz", "«complete» takes a path of the image")):
         with pytest.raises(InputError) as caught:
             check(MANIFEST, proto, complete=(slip,))
         assert caught.value.hint.startswith(hint)

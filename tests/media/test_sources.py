@@ -46,7 +46,7 @@ def test_of_several_platforms_none_is_taken_at_random(ws):
     (ws / "output/platform-latest").unlink()
     with pytest.raises(InputError, match=f"more than one platform.*\n  {OLDER}\n  {NAME}") as caught:
         find_sources(SourceRequest(ws, ws / "output"))
-    assert caught.value.hint == f"name one: --platform {ws}/output/{NAME}"
+    assert caught.value.hint == f"name one: «platform» {ws}/output/{NAME}"
     shutil.rmtree(ws / "output" / OLDER / "i86pc/amd64")  # this is none
     assert find_sources(SourceRequest(ws, ws / "output")).name == NAME
 
@@ -58,7 +58,7 @@ def test_one_of_several_in_an_image_is_named_by_its_place(ws, tmp_path):
     shutil.make_archive(str(tmp_path / "both"), "tar", ws / "output")
     with pytest.raises(InputError, match="more than one platform") as caught:
         find_sources(SourceRequest(ws, packed))
-    assert caught.value.hint == f"name one: --platform {packed}!/{NAME}"
+    assert caught.value.hint == f"name one: «platform» {packed}!/{NAME}"
     found = find_sources(SourceRequest(ws, tmp_path / f"both.tar!/{OLDER}"))
     assert (found.name, found.stamp.text) == (OLDER, "20250101T000000Z")
     with pytest.raises(InputError, match=r"both\.tar: no folder platform-x in it"):

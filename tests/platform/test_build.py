@@ -387,7 +387,7 @@ class TestImages:
         assert any("/usr/sbin/lofiadm is not shipped, and early boot" in warning for warning in made.warnings)
         with pytest.raises(InputError, match="/usr/sbin/lofiadm is not shipped") as caught:
             plan(PlatformRequest(root=ws, strict=True))
-        assert "--strict" in str(caught.value)
+        assert "«strict»" in str(caught.value)
 
     def test_geometry_and_modes_are_the_original_s(self, ws, monkeypatch):
         """As newfs -i 12248 and 14000 make them; nobody but root reads usr.lgz."""

@@ -143,8 +143,8 @@ class TestExpect:
         ("message", "hint"),
         [
             ('failed to find romfile "efi-virtio.rom"', "ipxe-qemu"),
-            ("cannot set up guest memory 'pc.ram': Cannot allocate memory", "--memory 1G"),
-            ("Could not access KVM kernel module: Permission denied", "--accel tcg"),
+            ("cannot set up guest memory 'pc.ram': Cannot allocate memory", "«memory» 1G"),
+            ("Could not access KVM kernel module: Permission denied", "«accel» tcg"),
         ],
     )
     def test_qemu_fails(self, fake, image, message, hint):
@@ -356,10 +356,10 @@ class TestChoices:
         unknown = tmp_path / "unknown"
         unknown.write_bytes(b"x" * 4000)
         for request, text, hint in [
-            (RunRequest(path=unknown), "neither a disk", "--as usb"),
+            (RunRequest(path=unknown), "neither a disk", "«as» usb"),
             (RunRequest(path=image, attach="pxe"), "needs a folder", None),
             (RunRequest(path=folder, attach="usb"), "needs an image", None),
-            (RunRequest(path=folder), "no smartos.ipxe", "--bootfile: other.ipxe"),
+            (RunRequest(path=folder), "no smartos.ipxe", "«bootfile»: other.ipxe"),
             (RunRequest(path=image, memory=4), "4 bytes", "64M"),
         ]:
             with pytest.raises(InputError, match=text) as caught:

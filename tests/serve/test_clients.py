@@ -171,7 +171,7 @@ class TestCommand:
     def test_taken_port(self, top, serving):
         with pytest.raises(InputError, match="cannot listen") as caught:
             Server(top, port=serving.port)
-        assert "--port 0" in caught.value.hint
+        assert "«port» 0" in caught.value.hint
 
     def test_no_address(self, top):
         with pytest.raises(InputError, match="cannot listen on no such"):

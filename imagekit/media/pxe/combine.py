@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from imagekit.boot.console import Console
 from imagekit.boot.modules import Module
-from imagekit.errors import InputError, PlanError
+from imagekit.errors import InputError, PlanError, Thing
 from imagekit.media.pxe.catalog import (
     MODULES,
     Catalog,
@@ -29,10 +29,12 @@ def combine(
     layout = request.layout or (old.layout if old else "smartos")
     if old and layout != old.layout:
         raise PlanError(
-            f"this directory has the layout {old.layout}", where=str(request.output), hint="name another one with -o"
+            f"this directory has the layout {old.layout}",
+            where=str(request.output),
+            hint=f"name another one with {Thing.OUTPUT}",
         )
     if request.macs and layout != "triton":
-        raise InputError("--mac is for --layout triton", hint="smartos.ipxe is the same for all machines")
+        raise InputError(f"{Thing.MAC} is for {Thing.LAYOUT} triton", hint="smartos.ipxe is the same for all machines")
     removed = {stamp.text for stamp in request.remove}
     platforms = _platforms(request, old, found, removed)
     console = request.console or (old.console if old else Console())
@@ -44,7 +46,7 @@ def combine(
                 raise PlanError(
                     f"{script.path} boots {script.stamp}, so it cannot go",
                     where=str(request.output),
-                    hint=f"give that machine another platform first: --platform DIR --mac {script.mac}",
+                    hint=f"give that machine another platform first: {Thing.PLATFORM} DIR {Thing.MAC} {script.mac}",
                 )
             del scripts[script.path]
     catalog = Catalog(
@@ -59,7 +61,7 @@ def combine(
     )
     if request.uefi == "iso" and not catalog.wants_images:
         raise InputError(
-            "--uefi iso is for --layout smartos, and for URLs that begin with http: or https:",
+            f"{Thing.UEFI} iso is for {Thing.LAYOUT} smartos, and for URLs that begin with http: or https:",
             hint="iPXE boots no image over TFTP; Triton's iPXE has multiboot 2 and needs none",
         )
     if not catalog.wants_images:
@@ -80,7 +82,9 @@ def _platforms(
                 hint="build it with another BUILDSTAMP",
             )
         if stamps.count(stamp) > 1 or stamp in removed:
-            raise InputError(f"{stamp} is asked for twice", hint="name each platform once, with --platform or --remove")
+            raise InputError(
+                f"{stamp} is asked for twice", hint=f"name each platform once, with {Thing.PLATFORM} or {Thing.REMOVE}"
+            )
     missing = sorted(removed - {platform.stamp for platform in (old.platforms if old else ())})
     if missing:
         here = ", ".join(platform.stamp for platform in old.platforms) if old else "nothing"
@@ -121,9 +125,11 @@ def _scripts(
         ]
     else:
         if request.macs and len(stamps) != 1:
-            raise InputError("--mac needs one platform, for these machines to boot", hint="give --platform once")
+            raise InputError(
+                f"{Thing.MAC} needs one platform, for these machines to boot", hint=f"give {Thing.PLATFORM} once"
+            )
         if (modules or properties) and not request.macs:
-            raise InputError("modules and properties are for machines here", hint="name machines with --mac")
+            raise InputError("modules and properties are for machines here", hint=f"name machines with {Thing.MAC}")
         targets = [(script_path(stamps[0], mac), stamps[0], machine_folder(mac), mac) for mac in request.macs]
         modules = tuple(sorted(modules, key=lambda one: one.name != "networking.json"))
     scripts = []

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from imagekit.content import DiskFile
-from imagekit.errors import InputError, PlanError, listed
+from imagekit.errors import InputError, PlanError, Thing, listed
 from imagekit.media.pxe.catalog import INDEX, Catalog, Served, platform_folder
 from imagekit.media.pxe.request import Found, served_content
 from imagekit.media.pxe.texts import SUMS, generated
@@ -33,7 +33,7 @@ def is_there(output: Path, old: Catalog | None, found: Found, *, replace: bool) 
             "another platform is there with the same stamp; what differs or is missing: "
             + ", ".join(Path(path).name for path in differing),
             where=str(place),
-            hint="give --replace to put the new one in its place",
+            hint=f"give {Thing.REPLACE} to put the new one in its place",
         )
     return not differing
 
@@ -58,7 +58,7 @@ def check_free(output: Path, old: Catalog | None, files: Iterable[str]) -> None:
         raise InputError(
             f"files that imagekit did not make are in the way:{listed(clash)}",
             where=str(output),
-            hint="name a folder of its own with -o, or move them away",
+            hint=f"name a folder of its own with {Thing.OUTPUT}, or move them away",
         )
 
 

@@ -12,7 +12,7 @@ from imagekit.boot.modules import name_problem
 from imagekit.boot.places import BOOT, LOADER_CONF, PLATFORM, PLATFORM_KERNEL
 from imagekit.clock import Stamp
 from imagekit.content import DiskFile
-from imagekit.errors import FormatError, ImagekitError, PlanError
+from imagekit.errors import FormatError, ImagekitError, PlanError, Thing
 from imagekit.marks import first_mark
 from imagekit.media.pxe.catalog import (
     FORMAT,
@@ -75,13 +75,13 @@ def index_text(catalog: Catalog, directory: Path) -> bytes:
         raise PlanError(
             f"{INDEX} would have {len(text):,} bytes, {LARGEST:,} are the most",
             where=str(directory),
-            hint="begin another directory with -o",
+            hint=f"begin another directory with {Thing.OUTPUT}",
         )
     return text
 
 
 def _error(problem: str, where: str) -> FormatError:
-    hint = "name another folder with -o, or begin anew in an empty one"
+    hint = f"name another folder with {Thing.OUTPUT}, or begin anew in an empty one"
     return FormatError(f"not an index that imagekit wrote: {problem}", where=where, hint=hint)
 
 

@@ -13,7 +13,7 @@ from imagekit.boot.loader_conf import is_kept_back
 from imagekit.boot.modules import Module
 from imagekit.boot.places import DEFAULTS, LOADER, LOADER_CONF, PLATFORM, PRIVATE_ANSWERS
 from imagekit.content import Composite, Content
-from imagekit.errors import InputError, PlanError
+from imagekit.errors import InputError, PlanError, Thing
 from imagekit.files.output import OutputFolder, Outputs
 from imagekit.files.rehearsal import Rehearsal
 from imagekit.interrupts import held
@@ -150,7 +150,7 @@ class Plan:
 def plan(request: PxeRequest) -> Plan:
     """Decide everything about a PXE directory; raise InputError or PlanError for all that can be known to fail."""
     if request.output.exists() and not request.output.is_dir():
-        raise InputError("not a folder", where=str(request.output), hint="name a folder with -o")
+        raise InputError("not a folder", where=str(request.output), hint=f"name a folder with {Thing.OUTPUT}")
     index = read_index(request.output)
     old = None if index is None else parse_catalog(index, str(request.output / INDEX))
     modules, warnings = request.additions.read()
@@ -167,10 +167,10 @@ def plan(request: PxeRequest) -> Plan:
         if own:
             warnings.append(
                 f"{sources.boot_origin}: its {LOADER_CONF} is not taken into the directory: {', '.join(own)}; "
-                "use -c, -B, --module and --answers"
+                f"use {Thing.CONSOLE}, {Thing.PROPERTIES}, {Thing.MODULE} and {Thing.ANSWERS}"
             )
         if PRIVATE_ANSWERS in sources.boot:
-            instead = "" if request.additions.answers else "; use --answers"
+            instead = "" if request.additions.answers else f"; use {Thing.ANSWERS}"
             warnings.append(f"{sources.boot_origin}: its {PRIVATE_ANSWERS} is not taken into the directory{instead}")
     catalog, places = combine(request, old, found, modules)
     catalog = replace(
@@ -261,7 +261,8 @@ def _warnings(request: PxeRequest, catalog: Catalog, found: Sequence[Found]) -> 
     warnings += disagreements(properties, catalog.console)
     if catalog.loader:
         warnings += (
-            f"-B {name}=... reaches the kernel by iPXE only: from the loader it takes no variable of such a name"
+            f"{Thing.PROPERTIES} {name}=... reaches the kernel by iPXE only: "
+            "from the loader it takes no variable of such a name"
             for name in properties
             if is_kept_back(name)
         )
@@ -287,14 +288,14 @@ def _uefi_warnings(request: PxeRequest, catalog: Catalog, new: set[str]) -> Iter
     """Yield what UEFI machines will miss; that there are no boot files is told elsewhere."""
     if catalog.url.startswith("tftp:") and catalog.uefi != "multiboot2" and catalog.layout == "smartos":
         yield (
-            f"--url {catalog.url}: iPXE boots no ISO image over TFTP, so UEFI machines need one with multiboot 2, "
-            "such as Triton's; give an http:// URL, or --uefi multiboot2 to have this said no more"
+            f"{Thing.URL} {catalog.url}: iPXE boots no ISO image over TFTP, so UEFI machines need one with "
+            f"multiboot 2, such as Triton's; give an http:// URL, or {Thing.UEFI} multiboot2 to have this said no more"
         )
     old = [script.stamp for script in catalog.scripts if not script.iso and script.stamp not in new]
     if catalog.wants_images and old and (catalog.has_images or request.uefi == "iso"):
         yield (
-            f"no ISO image for UEFI machines of {', '.join(sorted(old))}: name them once more with --platform, "
-            "and boot files with --boot"
+            f"no ISO image for UEFI machines of {', '.join(sorted(old))}: name them once more with {Thing.PLATFORM}, "
+            f"and boot files with {Thing.BOOT}"
         )
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from imagekit.boot.places import BOOT
 from imagekit.content import Composite, Content, DiskFile, Slice, data_runs, write_sparse
 from imagekit.disk import make_folders_above, remove_empty, reporting_errors
-from imagekit.errors import OutputError, PlanError
+from imagekit.errors import OutputError, PlanError, Thing
 from imagekit.files.output import OutputFile, OutputFolder, Outputs
 from imagekit.interrupts import held
 from imagekit.media.pxe.catalog import IMAGES, INDEX, MODULES, PLATFORMS
@@ -76,7 +76,7 @@ def _wait_for(descriptor: int, directory: Path, waiting: Callable[[], None] | No
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         if waiting is None:
-            hint = "try again later, or without --no-wait"
+            hint = f"try again later, or without {Thing.NO_WAIT}"
             raise PlanError("another imagekit is at work here", where=str(directory), hint=hint) from None
         waiting()
         fcntl.flock(descriptor, fcntl.LOCK_EX)

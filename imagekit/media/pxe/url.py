@@ -4,13 +4,13 @@ import contextlib
 import ipaddress
 import re
 
-from imagekit.errors import InputError
+from imagekit.errors import InputError, Thing
 
 SCHEMES = ("http", "https", "tftp")
 NEXT_SERVER = "${next-server}"
 """The iPXE setting that stands for the server that DHCP named."""
 
-_HINT = "write http://SERVER/DIR/, https://... or tftp://...; without --url, scripts use relative paths"
+_HINT = f"write http://SERVER/DIR/, https://... or tftp://...; without {Thing.URL}, scripts use relative paths"
 _URL = re.compile(r"(?P<scheme>[a-z]+)://(?P<authority>[^/?#]*)(?P<path>/[^?#]*)?", re.DOTALL)
 _AUTHORITY = re.compile(r"(?P<host>\$\{next-server\}|\[[^\]]*\]|[^:]*)(?::(?P<port>.*))?", re.DOTALL)
 _PATH = re.compile(r"(?:[A-Za-z0-9_.~/+@-]|%[0-9A-Fa-f]{2})*")

@@ -334,7 +334,7 @@ class TestRefused:
         archive.with_name("boot_archive.hash").unlink()
         what = "another platform is there with the same stamp; what differs or is missing: boot_archive, "
         error = refused(ws, f"{what}boot_archive.hash", None)
-        assert "--replace" in error.hint
+        assert "«replace»" in error.hint
 
     def test_a_wrong_hash(self, ws):
         (ws / "output" / workspace.NAME / "i86pc/amd64/boot_archive.hash").write_text("0" * 40 + "\n")
@@ -380,7 +380,7 @@ class TestRefused:
         refused(ws, "this directory has the layout smartos", None, layout="triton")
 
     def test_machines_without_triton(self, ws):
-        refused(ws, "--mac is for --layout triton", None, macs=("00:50:56:34:60:4c",))
+        refused(ws, "«mac» is for «layout» triton", None, macs=("00:50:56:34:60:4c",))
 
     @pytest.mark.parametrize(
         "arguments",
@@ -429,7 +429,7 @@ class TestWarnings:
 
     def test_console_and_mode(self, ws):
         (line,) = make(ws, None, properties=(BootProperty("console", "ttya"),)).warnings
-        assert line.startswith("-B console=ttya, but -c chooses text")
+        assert line.startswith("«properties» console=ttya, but «console» chooses text")
 
     def test_no_boot_files(self, ws):
         shutil.rmtree(ws / "proto.boot")
@@ -442,11 +442,11 @@ class TestWarnings:
     def test_settings_that_undo_the_console(self, ws):
         (ws / "proto.boot/boot/loader.conf.local").write_text('os_console="ttyd"\n')
         (line,) = make(ws, None).warnings
-        assert 'os_console="ttyd", but -c chooses text' in line
+        assert 'os_console="ttyd", but «console» chooses text' in line
 
     def test_properties_that_the_kernel_takes_from_ipxe_only(self, ws):
         (line,) = make(ws, None, properties=parse_properties("acpi-user-options=0x2")).warnings
-        assert line.startswith("-B acpi-user-options=... reaches the kernel by iPXE only")
+        assert line.startswith("«properties» acpi-user-options=... reaches the kernel by iPXE only")
 
     def test_files_that_the_loader_does_not_read(self, ws):
         (ws / "proto.boot/boot/defaults/loader.conf").write_text('loader_conf_files="/boot/loader.conf"\n')
@@ -512,7 +512,7 @@ class TestTriton:
             layout="triton",
             properties=(BootProperty("a", "b"),),
         )
-        refused(ws, "--mac needs one platform", None, platform(ws, NEWER), layout="triton", macs=(self.MAC,))
+        refused(ws, "«mac» needs one platform", None, platform(ws, NEWER), layout="triton", macs=(self.MAC,))
 
 
 def test_dry_run_writes_nothing(ws):

@@ -146,7 +146,7 @@ def test_multiboot2_stays_until_iso_is_asked_for(ws):
     plan = make(ws, None, uefi="iso")
     assert [path.name[:16] for path in images(ws)] == [STAMP]
     (warning,) = plan.warnings
-    assert warning.startswith(f"no ISO image for UEFI machines of {OLDER}: name them once more with --platform")
+    assert warning.startswith(f"no ISO image for UEFI machines of {OLDER}: name them once more with «platform»")
     assert make(ws, ws / f"output/platform-{OLDER}").warnings == ()
     assert len(images(ws)) == 2
 
@@ -168,11 +168,11 @@ def test_without_the_file_that_the_loader_looks_for(ws):
 
 def test_over_tftp_there_are_none(ws):
     (warning,) = make(ws, None, url="tftp://10.0.0.5/pxe/").warnings
-    assert warning.startswith("--url tftp://10.0.0.5/pxe/: iPXE boots no ISO image over TFTP")
+    assert warning.startswith("«url» tftp://10.0.0.5/pxe/: iPXE boots no ISO image over TFTP")
     assert images(ws) == []
     assert "tftp://10.0.0.5/pxe\n" in (ws / "output-pxe/dhcp/dnsmasq.conf").read_text()
     assert make(ws, None, uefi="multiboot2").warnings == ()
-    with pytest.raises(InputError, match="--uefi iso is for --layout smartos, and for URLs that begin with http"):
+    with pytest.raises(InputError, match="«uefi» iso is for «layout» smartos, and for URLs that begin with http"):
         make(ws, None, uefi="iso")
     # From images to TFTP: the scripts name none any more.
     make(ws, None, uefi="iso", url="")
