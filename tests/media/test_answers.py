@@ -103,7 +103,7 @@ def test_over_the_network_setup_sees_no_private_answers(ws):
     (ws / "proto.boot/private").mkdir()
     (ws / "proto.boot" / PRIVATE).write_bytes(OLD)
     (line,) = (line for line in make(ws, None).warnings if PRIVATE in line)
-    assert line == f"{ws}/proto.boot: its {PRIVATE} is not taken into the directory; use --answers"
+    assert line == f"{ws}/proto.boot: its {PRIVATE} is not taken into the directory; use «answers»"
     additions = Additions(answers=ws / "new.json")
     (line,) = (line for line in make(ws, None, additions=additions).warnings if PRIVATE in line)
     assert line.endswith("is not taken into the directory")
