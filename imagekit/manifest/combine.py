@@ -31,7 +31,7 @@ def combine(directives: Iterable[Directive], *, strict: bool = False) -> Combina
     say the same, M302 when not; also for two kinds of entry at one path, which both stand).  With `strict`, conflicts
     are refused: FindingsError lists all of them.
 
-    Lines of two paths with one key (`s a=b` and `f a=b`) are refused always: one of the two would be lost.
+    Lines of two paths with one key are refused always (see `mistaken_keys`): one of the two would be lost.
     """
     all_directives = list(directives)
     if mistaken := mistaken_keys(all_directives):
@@ -63,16 +63,24 @@ def repetitions(directives: Iterable[Directive]) -> list[Finding]:
 
 
 def mistaken_keys(directives: Iterable[Directive]) -> list[Finding]:
-    """Return M302 for every directive that would take the place of one of another path: its key is the same."""
+    """Return M302 for every directive that would take the place of one of another path: its key is the same.
+
+    Such are `s a=b` and `f a=b`, and `d .`, which is the root, and `f .`, which is an impossible name.
+    """
     first: dict[str, Directive] = {}
     findings = []
     for directive in directives:
-        if "=" in directive.key and (one := first.setdefault(directive.key, directive)).path != directive.path:
+        if (one := first.setdefault(directive.key, directive)).path != directive.path:
             message = (
-                f"{directive.path} and {one.path} ({one.where}) have one second field, {one.key}: one would be lost"
+                f"{_called(directive)} and {_called(one)} ({one.where}) have one second field, {one.key}: "
+                "one would be lost"
             )
             findings.append(at(directive, "M302", message))
     return findings
+
+
+def _called(directive: Directive) -> str:
+    return directive.path or "the root"
 
 
 def repetition(earlier: Directive, later: Directive) -> Finding | None:

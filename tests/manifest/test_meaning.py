@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from imagekit.content import Bytes
@@ -50,6 +50,7 @@ def meaning(directives: list[Directive]) -> object:
 
 
 @given(st.lists(TEXTS, min_size=1, max_size=3))
+@example(["d . 0755 root sys\nf . 0644 root sys"])
 @settings(derandomize=True, max_examples=300, deadline=None)
 def test_combining_keeps_the_meaning(texts: list[str]):
     before = directives_of(*texts)
