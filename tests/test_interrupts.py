@@ -131,7 +131,8 @@ def main(**_):
         print("went on", flush=True)
         if again:
             come()
-        time.sleep(600)
+        while True:  # a signal just before a sleep is seen behind it
+            time.sleep(0.01)
 cli.commands.main = main
 sys.exit(program.main())
 """
